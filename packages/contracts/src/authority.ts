@@ -1,0 +1,25 @@
+import type { Secret } from './secret.ts'
+import type { Call } from './store.ts'
+
+/** What an outside try of a value showed. Anything but a listed refusal code or a clear yes is `unknown`. */
+export type Probe = 'accepted' | 'refused' | 'unknown'
+
+export type ProbeResult = {
+  endpoint: string
+  verdict: Probe
+  /** What was seen: an HTTP status, or a word such as `timeout`; never a body. */
+  seen: string
+}
+
+/** The system that makes a credential valid, checks it and can end it. */
+export interface Authority {
+  readonly kind: string
+  readonly direction: 'inbound' | 'outbound'
+  /** How many generations it can accept at once. */
+  readonly slots: number
+  readonly valueFrom: 'us' | 'provider'
+  /** A new value with at least 128 bits. Called only where the store holds none for this generation. */
+  make(): Secret
+  /** Tries a value for real, at every declared endpoint. A refused value is a verdict, not an error. */
+  probe(value: Secret, call: Call): Promise<ProbeResult[]>
+}

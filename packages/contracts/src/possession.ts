@@ -1,0 +1,64 @@
+import { createPrivateKey, createPublicKey, hkdfSync, sign, verify } from 'node:crypto'
+import type { Secret } from './secret.ts'
+
+/** RFC 8410: the fixed PKCS #8 header of an Ed25519 private key; the 32-byte seed follows. */
+const PKCS8_ED25519 = Buffer.from('302e020100300506032b657004220420', 'hex')
+
+/** What a node states when it acknowledges a desired state. Signed with a key that only the value yields. */
+export type Statement = {
+  credential: string
+  generation: number
+  revision: number
+  /** SPIFFE ID of the node; must be the mTLS peer's. */
+  node: string
+  session: number
+  boot: string
+  nonce: string
+}
+
+function privateKey(value: Secret, credential: string, generation: number) {
+  const seed = hkdfSync('sha256', value.reveal(), 'rekey/possession/v1', `${credential}/${generation}`, 32)
+  return createPrivateKey({
+    key: Buffer.concat([PKCS8_ED25519, Buffer.from(seed)]),
+    format: 'der',
+    type: 'pkcs8',
+  })
+}
+
+/** The bytes that are signed: one JSON array, so that no two statements share bytes. */
+function bytesOf(s: Statement): Buffer {
+  return Buffer.from(
+    JSON.stringify([
+      'rekey/proof/v1',
+      s.credential,
+      s.generation,
+      s.revision,
+      s.node,
+      s.session,
+      s.boot,
+      s.nonce,
+    ]),
+  )
+}
+
+/** The public half (SPKI, base64) that the ledger keeps: a reader of a backup can check proofs, not forge them. */
+export function proofPublicKey(value: Secret, credential: string, generation: number): string {
+  return createPublicKey(privateKey(value, credential, generation))
+    .export({ format: 'der', type: 'spki' })
+    .toString('base64')
+}
+
+export function signStatement(value: Secret, statement: Statement): string {
+  const key = privateKey(value, statement.credential, statement.generation)
+  return sign(null, bytesOf(statement), key).toString('base64')
+}
+
+/** False for every malformed key or signature too: a lie must not become an exception. */
+export function verifyStatement(publicKey: string, statement: Statement, signature: string): boolean {
+  try {
+    const key = createPublicKey({ key: Buffer.from(publicKey, 'base64'), format: 'der', type: 'spki' })
+    return verify(null, bytesOf(statement), key, Buffer.from(signature, 'base64'))
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,61 @@
+import type { Secret } from './secret.ts'
+
+/** One call to the outside. A repeat with the same `key` has the effect of one; `signal` bounds it. */
+export type Call = {
+  /** Stable for one effect of one rotation: `rotation.step.target`. */
+  key: string
+  signal: AbortSignal
+}
+
+/** What a store holds for one generation: always all fields together, and which generation they are. */
+export type StoredValue = {
+  generation: number
+  /** The public id that gateways and logs may show. */
+  keyId: string
+  value: Secret
+}
+
+export type StoreVersion = string
+
+/** The value as read back, and the store's own version of it. */
+export type ReadValue = StoredValue & { storeVersion: StoreVersion }
+
+/** One entry of what a store holds for a credential. `generation` is absent for versions that we did not write. */
+export type ListedVersion = {
+  storeVersion: StoreVersion
+  labels: ('pending' | 'current' | 'previous')[]
+  generation?: number
+}
+
+/**
+ * Where readers get a credential's value. Bound to one secret by its maker (`vaultKvStore(client, ref)`).
+ *
+ * Every verb is idempotent per `call.key` and settles an unknown outcome by reading the store, never by a blind
+ * second write. All throw `RekeyError` only.
+ */
+export interface Store {
+  readonly kind: string
+  /**
+   * Holds `value` as pending. Twice with the same value is once. If the store holds another value for this
+   * generation already, the stored one wins and is returned: whoever staged first made the generation.
+   * A pending version that Rekey did not write is `foreign_writer`.
+   */
+  stage(value: StoredValue, call: Call): Promise<ReadValue>
+  /** The staged or promoted value of one generation, or undefined. */
+  read(generation: number, call: Call): Promise<ReadValue | undefined>
+  /** What readers get now, or undefined for a secret that was never promoted. */
+  readCurrent(call: Call): Promise<ReadValue | undefined>
+  /**
+   * Makes the pending value of `generation` current, if current still is `expected` (undefined: nothing is).
+   * Already current: returns its version. Current is something else: `foreign_writer`.
+   */
+  promote(generation: number, expected: StoreVersion | undefined, call: Call): Promise<StoreVersion>
+  /**
+   * Puts an older generation's value back as a NEW store version (never by moving a label back: a late promote
+   * would find what it expects). Always writes once per `call.key`, even where current holds that value already.
+   */
+  restore(value: StoredValue, call: Call): Promise<StoreVersion>
+  /** Ends every copy of a generation: staging copies, versions and labels. Succeeds if it is already gone. */
+  destroy(generation: number, call: Call): Promise<void>
+  list(call: Call): Promise<ListedVersion[]>
+}

@@ -1,0 +1,39 @@
+import type { DesiredState, Nack, UsageMessage } from '@rekey/contracts'
+
+/** An acknowledgement after `fleet` has checked its proofs. */
+export type VerifiedAck = {
+  node: string
+  session: number
+  credential: string
+  revision: number
+  /** Generations proved by signature and accepted on the node's real path. */
+  proved: number[]
+  /** What the node saw when it tried the others on itself. */
+  refusals: { generation: number; tried: 'accepted' | 'refused' | 'unknown' }[]
+}
+
+export type JoinedNode = {
+  node: string
+  workload: string
+  /** Where the node may read: one entry for each credential of its workload. */
+  credentials: { credential: string; mount: string; path: string }[]
+}
+
+/** The part of the ledger that the `fleet` service works with. */
+export interface FleetLedger {
+  /** Redeems a one-use join token for exactly this node name; undefined: unknown, used, expired or for another node. */
+  redeemJoinToken(node: string, token: string): Promise<JoinedNode | undefined>
+  /** Opens a session (numbers only grow; an older one of the node ends) and reads the node's desired states fresh. */
+  openSession(session: { node: string; boot: string; instance: string }): Promise<{ session: number; desired: DesiredState[] }>
+  closeSession(node: string, session: number): Promise<void>
+  /** Fresh desired states of these nodes. */
+  desiredStates(nodes: string[]): Promise<Map<string, DesiredState[]>>
+  /** Proof public keys (SPKI, base64) of a credential by generation; null: possession cannot be proved for it. */
+  proofKeys(credential: string): Promise<Map<number, string | null>>
+  /** Stores acks in one statement, conditional on session and revision, and tells rotations whose wave is complete. */
+  recordAcks(acks: VerifiedAck[]): Promise<void>
+  recordNacks(nacks: (Nack & { node: string })[]): Promise<void>
+  recordUsage(reports: (UsageMessage & { node: string })[]): Promise<void>
+  /** Marks nodes as heard of just now. */
+  heard(nodes: { node: string; session: number }[]): Promise<void>
+}
