@@ -1,0 +1,8 @@
+export * from './client.ts'
+export type { AppRoleOptions, AppRoleSettings, PolicyRules, VaultIdentities } from './identities.ts'
+export type { KvMetadata, KvVersion, VaultKv } from './kv.ts'
+export * from './kv-store.ts'
+export * from './node-identity.ts'
+export type { IssueParams, PkiOptions, SignedCertificate, VaultPki } from './pki.ts'
+export * from './reader.ts'
+export type { AppRole, Bound, VaultConnection } from './session.ts'

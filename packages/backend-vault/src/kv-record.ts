@@ -1,0 +1,59 @@
+import { type ReadValue, RekeyError, Secret, type StoredValue, type StoreVersion } from '@rekey/contracts'
+import type { KvVersion } from './kv.ts'
+
+/** One generation as it lies in KV: value, generation and key id always together. */
+export type KvRecord = { value: string; generation: number; key_id: string; call_key: string }
+
+export const STAGING = 'staging'
+
+/** `callKey` says which call wrote it, so that a repeat of that call is known from the data itself. */
+export function recordOf(stored: StoredValue, callKey: string): KvRecord {
+  return {
+    value: stored.value.reveal(),
+    generation: stored.generation,
+    key_id: stored.keyId,
+    call_key: callKey,
+  }
+}
+
+/** Undefined for data that Rekey did not write. */
+export function generationOf(found: KvVersion | undefined): number | undefined {
+  const data = found?.data
+  if (!data || typeof data.value !== 'string' || typeof data.key_id !== 'string') return undefined
+  return Number.isSafeInteger(data.generation) ? Number(data.generation) : undefined
+}
+
+export function readValueOf(found: KvVersion, storeVersion: StoreVersion, where: string): ReadValue {
+  const generation = generationOf(found)
+  if (generation === undefined) {
+    throw new RekeyError('foreign_writer', `${where} holds a version that Rekey did not write`)
+  }
+  const { value, key_id } = found.data
+  return { generation, keyId: String(key_id), value: Secret.of(String(value)), storeVersion }
+}
+
+/**
+ * Which generation each main version holds, kept in the path's custom metadata under one key (`5=3,6=4`).
+ * A hint: the data itself decides wherever it can be read. It is needed for versions that somebody deleted softly,
+ * whose bytes Vault keeps but does not show.
+ */
+export const GENERATIONS_KEY = 'rekey_generations'
+
+export function generationsFrom(hint: string | undefined): Map<number, number> {
+  const pairs = (hint ?? '').split(',').map((pair) => pair.split('=').map(Number))
+  const whole = pairs.filter(
+    (pair) => pair.length === 2 && pair.every((n) => Number.isSafeInteger(n) && n > 0),
+  )
+  return new Map(whole.map(([version = 0, generation = 0]) => [version, generation]))
+}
+
+export function generationsText(generations: Map<number, number>): string {
+  // Vault takes at most 512 bytes: the newest 20 versions are more than a mount keeps by default.
+  const newest = [...generations].sort(([a], [b]) => a - b).slice(-20)
+  return newest.map(([version, generation]) => `${version}=${generation}`).join(',')
+}
+
+export function stagingPath(path: string, generation?: number): string {
+  const folder = `rekey-staging/${path}`
+  return generation === undefined ? folder : `${folder}/${generation}`
+}

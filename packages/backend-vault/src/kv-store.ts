@@ -1,0 +1,177 @@
+import { type ListedVersion, RekeyError, type Store } from '@rekey/contracts'
+import type { VaultClient } from './client.ts'
+import type { KvMetadata, KvVersion } from './kv.ts'
+import {
+  GENERATIONS_KEY,
+  generationOf,
+  generationsFrom,
+  generationsText,
+  readValueOf,
+  recordOf,
+  STAGING,
+  stagingPath,
+} from './kv-record.ts'
+import type { Bound } from './session.ts'
+
+/**
+ * A credential in Vault's KV version 2, which has versions but no labels:
+ *
+ *   <mount>/rekey-staging/<path>/<generation>   written once (cas=0), kept until the generation is destroyed.
+ *                                               Agents read every live generation here.
+ *   <mount>/<path>                              what readers get. Promotion writes it with cas=<the version before>.
+ *
+ * So check-and-set is the whole of the locking: whoever writes a generation's staging path first made it, and a
+ * promotion that comes late finds another version than it expects.
+ */
+export function vaultKvStore(client: VaultClient, ref: { mount: string; path: string }): Store {
+  const { mount, path } = ref
+  const where = `${mount}/${path}`
+
+  const readMain = (bound: Bound, version?: number) =>
+    client.kvRead(mount, path, { ...bound, ...(version !== undefined && { version }) })
+  const readStaging = (generation: number, bound: Bound) =>
+    client.kvRead(mount, stagingPath(path, generation), bound)
+
+  /** All main versions that still hold bytes, newest first. Softly deleted ones come without data. */
+  async function mainVersions(metadata: KvMetadata | undefined, bound: Bound): Promise<MainVersion[]> {
+    const alive = (metadata?.versions ?? []).filter((seen) => !seen.destroyed).reverse()
+    const hints = generationsFrom(metadata?.customMetadata[GENERATIONS_KEY])
+    const found: MainVersion[] = []
+    for (const { version } of alive) {
+      const read = await readMain(bound, version)
+      const generation = read ? generationOf(read) : hints.get(version)
+      found.push({ version, read, generation, current: version === metadata?.currentVersion })
+    }
+    return found
+  }
+
+  /** Also repairs the hint where an earlier call was cut off before it came to this. */
+  async function noteGeneration(version: number, generation: number, bound: Bound): Promise<void> {
+    const metadata = await client.kvMetadata(mount, path, bound)
+    const generations = generationsFrom(metadata?.customMetadata[GENERATIONS_KEY])
+    if (generations.get(version) === generation) return
+    const kept = (metadata?.versions ?? []).filter((seen) => !seen.destroyed).map((seen) => seen.version)
+    const alive = new Map([...generations].filter(([known]) => kept.includes(known))).set(version, generation)
+    const custom = { ...metadata?.customMetadata, [GENERATIONS_KEY]: generationsText(alive) }
+    await client.kvWriteCustomMetadata(mount, path, custom, bound)
+  }
+
+  return {
+    kind: 'vault-kv',
+
+    async stage(value, call) {
+      const at = stagingPath(path, value.generation)
+      const written = await client.kvWrite(mount, at, recordOf(value, call.key), { ...call, cas: 0 })
+      if (written !== 'mismatch') return { ...value, storeVersion: STAGING }
+      const there = await readStaging(value.generation, call)
+      if (generationOf(there) !== value.generation || !there) {
+        throw new RekeyError(
+          'foreign_writer',
+          `${mount}/${at} was written or deleted by somebody else, so generation ${value.generation} cannot be staged`,
+        )
+      }
+      return readValueOf(there, STAGING, `${mount}/${at}`)
+    },
+
+    async read(generation, call) {
+      const staged = await readStaging(generation, call)
+      if (generationOf(staged) === generation && staged) return readValueOf(staged, STAGING, where)
+      // A generation without a staging copy was adopted, or put back by `restore`.
+      const versions = await mainVersions(await client.kvMetadata(mount, path, call), call)
+      const main = versions.find((seen) => seen.read && seen.generation === generation)
+      return main?.read && readValueOf(main.read, String(main.version), where)
+    },
+
+    async readCurrent(call) {
+      const current = await readMain(call)
+      return current && readValueOf(current, String(current.version), where)
+    },
+
+    async promote(generation, expected, call) {
+      const current = await readMain(call)
+      if (current && generationOf(current) === generation) {
+        await noteGeneration(current.version, generation, call)
+        return String(current.version)
+      }
+      if (String(current?.version) !== String(expected)) throw foreign(where, expected, current)
+      const staged = await readStaging(generation, call)
+      if (!staged) {
+        throw new RekeyError('value_lost', `generation ${generation} of ${where} has no staging copy`)
+      }
+      // Checked as every value that is read: a staging copy that somebody replaced must not become current.
+      const value = readValueOf(staged, STAGING, `${mount}/${stagingPath(path, generation)}`)
+      if (value.generation !== generation) throw foreign(where, expected, staged)
+      const cas = current?.version ?? 0
+      const version = await client.kvWrite(mount, path, recordOf(value, call.key), { ...call, cas })
+      if (version === 'mismatch') {
+        const now = await readMain(call)
+        if (!now || generationOf(now) !== generation) throw foreign(where, expected, now)
+        return String(now.version)
+      }
+      await noteGeneration(version, generation, call)
+      return String(version)
+    },
+
+    async restore(value, call) {
+      // Somebody may write between our look and our write; a restore wins over that, but never blindly.
+      for (let turn = 0; turn < 5; turn++) {
+        const metadata = await client.kvMetadata(mount, path, call)
+        const versions = await mainVersions(metadata, call)
+        const ours = versions.find((seen) => seen.read?.data.call_key === call.key)
+        const cas = metadata?.currentVersion ?? 0
+        const version =
+          ours?.version ?? (await client.kvWrite(mount, path, recordOf(value, call.key), { ...call, cas }))
+        if (version === 'mismatch') continue
+        await noteGeneration(version, value.generation, call)
+        return String(version)
+      }
+      throw new RekeyError('foreign_writer', `${where} changed under each of five tries to restore it`)
+    },
+
+    async destroy(generation, call) {
+      const versions = await mainVersions(await client.kvMetadata(mount, path, call), call)
+      const held = versions.filter((seen) => seen.generation === generation)
+      if (held.some((seen) => seen.current && seen.read)) {
+        throw new RekeyError(
+          'not_allowed_now',
+          `generation ${generation} is what readers of ${where} get; another must be current before it is destroyed`,
+        )
+      }
+      const dead = held.map((seen) => seen.version)
+      if (dead.length > 0) await client.kvDestroy(mount, path, dead, call)
+      await client.kvDeleteMetadata(mount, stagingPath(path, generation), call)
+    },
+
+    async list(call) {
+      const versions = await mainVersions(await client.kvMetadata(mount, path, call), call)
+      const previous = versions.find((seen) => !seen.current && seen.read)
+      const main: ListedVersion[] = versions.map((seen) => ({
+        storeVersion: String(seen.version),
+        labels: seen.current ? ['current'] : seen === previous ? ['previous'] : [],
+        ...(seen.generation !== undefined && { generation: seen.generation }),
+      }))
+      const names = await client.kvList(mount, stagingPath(path), call)
+      const staged = names.filter((name) => /^[1-9]\d*$/.test(name)).map(Number)
+      const pending = staged.map((generation): ListedVersion => {
+        const promoted = main.some((seen) => seen.generation === generation)
+        return { storeVersion: STAGING, labels: promoted ? [] : ['pending'], generation }
+      })
+      return [...main, ...pending]
+    },
+  }
+}
+
+type MainVersion = {
+  version: number
+  read: KvVersion | undefined
+  generation: number | undefined
+  current: boolean
+}
+
+function foreign(where: string, expected: string | undefined, found: KvVersion | undefined): RekeyError {
+  const seen = found ? `version ${found.version}` : 'nothing'
+  return new RekeyError(
+    'foreign_writer',
+    `${where} was to follow ${expected === undefined ? 'nothing' : `version ${expected}`}, but current is ${seen}`,
+  )
+}

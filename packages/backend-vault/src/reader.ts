@@ -1,0 +1,33 @@
+import type { ReadValue } from '@rekey/contracts'
+import type { VaultClient } from './client.ts'
+import { generationOf, readValueOf, STAGING, stagingPath } from './kv-record.ts'
+import type { KvPlace } from './node-identity.ts'
+import type { Bound } from './session.ts'
+
+/** A credential as a node reads it, with the node's own identity and no right but reading. */
+export type VaultReader = {
+  /** The value of a generation, staged or promoted; undefined if it is destroyed or was never made. */
+  read(generation: number, bound?: Bound): Promise<ReadValue | undefined>
+  /** What readers without an agent get now. */
+  readCurrent(bound?: Bound): Promise<ReadValue | undefined>
+}
+
+export function vaultReader(client: VaultClient, { mount, path }: KvPlace): VaultReader {
+  const where = `${mount}/${path}`
+
+  async function readCurrent(bound?: Bound): Promise<ReadValue | undefined> {
+    const current = await client.kvRead(mount, path, bound)
+    return current && readValueOf(current, String(current.version), where)
+  }
+
+  return {
+    readCurrent,
+    async read(generation, bound) {
+      const staged = await client.kvRead(mount, stagingPath(path, generation), bound)
+      // The generation inside the data counts, not the name of the path: a node has a floor to keep.
+      if (staged && generationOf(staged) === generation) return readValueOf(staged, STAGING, where)
+      const current = await readCurrent(bound)
+      return current?.generation === generation ? current : undefined
+    },
+  }
+}
