@@ -1,0 +1,336 @@
+import type { Effect } from './effects.ts'
+import type { ProbeSeen, RotationEvent } from './events.ts'
+import { evolveAll } from './evolve.ts'
+import { undrained } from './gate.ts'
+import type { Decision, Facts, Input } from './inputs.ts'
+import {
+  afterBaseline,
+  afterRefusal,
+  look,
+  type Move,
+  progress,
+  restore,
+  settle,
+  stage,
+  standing,
+} from './progress.ts'
+import type { Cause, Plan, Rollout, Rotation } from './state.ts'
+import { planWaves } from './waves.ts'
+
+/** How soon to look at the drain again. */
+const LOOK_AGAIN_MS = 500
+
+const NOTHING: Move = { events: [], effects: [] }
+
+/** What a new rotation starts from. */
+export type Opening = {
+  id: string
+  credential: string
+  cause: Cause
+  plan: Plan
+  base: number | null
+  generation: number
+  revision: number
+}
+
+/** Opens a rotation: it waits `settleMs` for further causes, then stages. */
+export function open(opening: Opening, now: number): Decision & { rotation: Rotation } {
+  const events: RotationEvent[] = [{ type: 'RotationOpened', mode: 'rotate', ...opening }]
+  const rotation = evolveAll(undefined, events)
+  if (!rotation) throw new Error('rotation-0002: an opened rotation has no state')
+  return { rotation, events, effects: [settle(rotation, now + opening.plan.settleMs)] }
+}
+
+/** What now? Late and repeated input decides nothing. */
+export function decide(rotation: Rotation, input: Input, facts: Facts): Decision {
+  if (rotation.outcome) {
+    return isOrder(input) ? { ...NOTHING, refusal: `the rotation has ended (${rotation.outcome})` } : NOTHING
+  }
+  const first = react(rotation, input, facts)
+  const events = [...first.events]
+  const effects = [...first.effects]
+  let state = evolveAll(rotation, events) ?? rotation
+  for (let move = progress(state, facts); move; move = progress(state, facts)) {
+    events.push(...move.events)
+    effects.push(...move.effects)
+    state = evolveAll(state, move.events) ?? state
+  }
+  if (rotation.hold && state.hold === rotation.hold && events.some(isProgress))
+    events.push({ type: 'HoldLifted', because: 'what it waited for happened' })
+  return { ...first, events, effects }
+}
+
+/** The direct answer to one input; `progress` does the rest. */
+function react(rotation: Rotation, input: Input, facts: Facts): Decision {
+  switch (input.type) {
+    case 'TimerFired':
+      return timerFired(rotation, input.timer, facts)
+    case 'EffectDone':
+      return effectDone(rotation, input, facts)
+    case 'EffectFailed':
+      return hold(rotation, 'effect_failed', `${input.code}: ${input.message}`, facts, input.effect.key)
+    case 'EffectStruggling':
+      return hold(
+        rotation,
+        'effect_struggling',
+        `${input.code} after ${input.attempt} attempts: ${input.message}`,
+        facts,
+      )
+    case 'WaveProved':
+    case 'NodesChanged':
+      return NOTHING
+    case 'NodeNacked':
+      return nodeNacked(rotation, input, facts)
+    case 'AuditAcknowledged': {
+      const waits = rotation.retirements.some(
+        (r) => r.generation === input.generation && r.announced && !r.acknowledged,
+      )
+      if (!waits) return NOTHING
+      return { events: [{ type: 'AuditAcknowledged', generation: input.generation }], effects: [] }
+    }
+    case 'CauseAdded':
+      return {
+        events: [
+          rotation.successor.step === 'planned'
+            ? { type: 'CauseJoined', cause: input.cause }
+            : { type: 'FollowUpNoted', cause: input.cause },
+        ],
+        effects: [],
+      }
+    case 'RollbackAsked':
+      return rollback(rotation, input.reason, input.actor, facts)
+    case 'ResumeAsked':
+      return resume(rotation, input.actor)
+    default:
+      return input satisfies never
+  }
+}
+
+function timerFired(
+  rotation: Rotation,
+  timer: Extract<Effect, { kind: 'timer' }>['timer'],
+  facts: Facts,
+): Decision {
+  switch (timer.name) {
+    case 'settled': {
+      if (rotation.successor.step !== 'planned') return NOTHING
+      const waves = planWaves(
+        facts.members.filter((m) => !m.excused).map((m) => m.node),
+        rotation.plan.waves,
+      )
+      const { generation } = rotation.successor
+      const [first] = rotation.plan.stores
+      const effects = first === undefined ? [] : [stage(rotation, first, facts.now)]
+      return { events: [{ type: 'StagingStarted', generation, waves }], effects }
+    }
+    case 'wave-deadline':
+      return waveDeadline(rotation, timer.revision, facts)
+    case 'drain-look': {
+      const retirement = rotation.retirements.find((r) => r.generation === timer.generation)
+      if (retirement?.step !== 'draining') return NOTHING
+      const again = [look(rotation, timer.generation, facts.now + LOOK_AGAIN_MS)]
+      const waitedMs = facts.now - retirement.since
+      if (waitedMs <= rotation.plan.drainCapMs || rotation.hold?.reason === 'drain_cap')
+        return { events: [], effects: again }
+      const why = undrained(rotation, retirement, facts).map((u) => u.message)
+      const detail = why.length > 0 ? why.join('; ') : 'the audit topic or a node has not answered'
+      const held = hold(rotation, 'drain_cap', `after ${waitedMs} ms: ${detail}`, facts)
+      return { events: held.events, effects: [...held.effects, ...again] }
+    }
+    default:
+      return timer satisfies never
+  }
+}
+
+function effectDone(
+  rotation: Rotation,
+  input: Extract<Input, { type: 'EffectDone' }>,
+  facts: Facts,
+): Decision {
+  const { effect, result } = input
+  const { successor, plan } = rotation
+  switch (result.kind) {
+    case 'stage': {
+      if (effect.kind !== 'stage' || successor.step !== 'staging' || successor.staged.includes(effect.store))
+        return NOTHING
+      const next = plan.stores[plan.stores.indexOf(effect.store) + 1]
+      const { store, generation } = effect
+      const { storeVersion, keyId, proofKey } = result
+      return {
+        events: [{ type: 'ValueStaged', generation, store, storeVersion, keyId, proofKey }],
+        effects: next === undefined ? [] : [stage(rotation, next, facts.now)],
+      }
+    }
+    case 'promote': {
+      if (
+        effect.kind !== 'promote' ||
+        successor.step !== 'promoting' ||
+        successor.promoted.includes(effect.store)
+      )
+        return NOTHING
+      const { store, generation } = effect
+      return {
+        events: [{ type: 'StorePromoted', generation, store, storeVersion: result.storeVersion }],
+        effects: [],
+      }
+    }
+    case 'restore': {
+      if (effect.kind !== 'restore') return NOTHING
+      const { store, generation } = effect
+      const retirement = rotation.retirements.find((r) => r.generation === generation)
+      if (retirement?.step !== 'waiting' || retirement.restored.includes(store)) return NOTHING
+      const next = retirement.restore[retirement.restore.indexOf(store) + 1]
+      return {
+        events: [{ type: 'StoreRestored', generation, store, storeVersion: result.storeVersion }],
+        effects: next === undefined ? [] : [restore(rotation, next, effect.base, facts.now)],
+      }
+    }
+    case 'probe':
+      return probed(rotation, effect, result.results, facts)
+    case 'destroy': {
+      if (effect.kind !== 'destroy') return NOTHING
+      const { store, generation } = effect
+      const retirement = rotation.retirements.find((r) => r.generation === generation)
+      if (retirement?.step !== 'proving' || retirement.destroyed.includes(store)) return NOTHING
+      return { events: [{ type: 'StoreDestroyed', generation, store }], effects: [] }
+    }
+    case 'deliver':
+      // That the desired state was sent proves nothing: only acknowledgements move a wave.
+      return NOTHING
+    default:
+      return result satisfies never
+  }
+}
+
+function probed(rotation: Rotation, effect: Effect, results: ProbeSeen[], facts: Facts): Decision {
+  if (effect.kind !== 'probe') return NOTHING
+  if (effect.purpose === 'baseline') {
+    const { step, baselineDone } = rotation.successor
+    return step === 'confirming' && !baselineDone ? afterBaseline(rotation, results, facts.now) : NOTHING
+  }
+  const retirement = rotation.retirements.find((r) => r.generation === effect.generation)
+  if (retirement?.step !== 'proving' || retirement.refused) return NOTHING
+  return afterRefusal(rotation, retirement, results, facts.now)
+}
+
+/**
+ * A node that tried the new value on its real path and saw it refused ends the attempt while nothing has moved.
+ * Other failures may pass: the node goes on trying until the wave's deadline.
+ */
+function nodeNacked(
+  rotation: Rotation,
+  input: Extract<Input, { type: 'NodeNacked' }>,
+  facts: Facts,
+): Decision {
+  const rollout = rollouts(rotation).find((r) => r.revision === input.revision)
+  const wave = rollout?.waves[rollout.wave]
+  if (!rollout || !wave?.includes(input.node)) return NOTHING
+  const { node, reason, detail, revision, generation } = input
+  if (rollout.nacks.some((n) => n.node === node && n.reason === reason)) return NOTHING
+  const noted: RotationEvent = { type: 'NodeNacked', node, reason, detail, revision, generation }
+  const hopeless = reason === 'value_refused' || reason === 'below_floor' || reason === 'not_configured'
+  if (!hopeless || rotation.successor.step !== 'rolling') return { events: [noted], effects: [] }
+  const back = abandon(
+    rotation,
+    `${node} cannot take generation ${rotation.successor.generation}: ${reason}`,
+    'rekey',
+    facts,
+  )
+  return { events: [noted, ...back.events], effects: back.effects }
+}
+
+function waveDeadline(rotation: Rotation, revision: number, facts: Facts): Decision {
+  const rollout = rollouts(rotation).find((r) => r.revision === revision)
+  const wave = rollout?.waves[rollout.wave]
+  if (!rollout || !wave) return NOTHING
+  const { missing } = standing(wave, rollout, facts.members)
+  if (missing.length === 0) return NOTHING
+  const said = rollout.nacks.filter((n) => missing.includes(n.node))
+  const why =
+    said.length > 0
+      ? said.map((n) => `${n.node}: ${n.reason}`).join('; ')
+      : `no answer from ${missing.join(', ')}`
+  // A node that said no before anything moved: going back costs nothing. Silence proves nothing either way: hold.
+  if (said.length > 0 && rotation.successor.step === 'rolling') return abandon(rotation, why, 'rekey', facts)
+  return hold(rotation, 'wave_deadline', `${rollout.purpose} wave ${rollout.wave + 1}: ${why}`, facts)
+}
+
+function rollback(rotation: Rotation, reason: string, actor: string, facts: Facts): Decision {
+  if (rotation.successor.step === 'abandoned')
+    return { ...NOTHING, refusal: 'it is being rolled back already' }
+  const revoking = rotation.retirements.some((r) => r.step !== 'waiting' && r.step !== 'draining')
+  if (revoking)
+    return { ...NOTHING, refusal: 'the revocation of the old generation has started; there is no way back' }
+  if (rotation.base === null && rotation.successor.promoteAsked.length > 0)
+    return {
+      ...NOTHING,
+      refusal: 'it is the first generation and readers may have it; there is none to go back to',
+    }
+  return abandon(rotation, reason, actor, facts)
+}
+
+/** Gives the successor up. Stores with a promotion intent are put back first; its retirement does the rest. */
+function abandon(rotation: Rotation, reason: string, actor: string, facts: Facts): Decision {
+  const { generation, promoteAsked } = rotation.successor
+  const events: RotationEvent[] = [{ type: 'SuccessorAbandoned', generation, reason, actor }]
+  const [first] = promoteAsked
+  const effects =
+    first !== undefined && rotation.base !== null ? [restore(rotation, first, rotation.base, facts.now)] : []
+  return { events, effects }
+}
+
+function resume(rotation: Rotation, actor: string): Decision {
+  if (!rotation.hold) return { ...NOTHING, refusal: 'it is not held' }
+  return {
+    events: [{ type: 'HoldLifted', because: `resumed by ${actor}` }],
+    effects: [],
+    retryFailed: true,
+  }
+}
+
+function hold(
+  rotation: Rotation,
+  reason: NonNullable<Rotation['hold']>['reason'],
+  detail: string,
+  facts: Facts,
+  effect?: string,
+): Decision {
+  if (rotation.hold?.reason === reason && rotation.hold.effect === effect) return NOTHING
+  return {
+    events: [
+      {
+        type: 'HoldPlaced',
+        hold: { reason, detail, at: facts.now, ...(effect === undefined ? {} : { effect }) },
+      },
+    ],
+    effects: [],
+  }
+}
+
+function rollouts(rotation: Rotation): Rollout[] {
+  return [rotation.successor, ...rotation.retirements].flatMap((track) =>
+    track.rollout ? [track.rollout] : [],
+  )
+}
+
+function isOrder(input: Input): boolean {
+  return input.type === 'RollbackAsked' || input.type === 'ResumeAsked'
+}
+
+/** Anything but bookkeeping: the thing that a hold waited for may have happened. */
+function isProgress(event: RotationEvent): boolean {
+  switch (event.type) {
+    case 'CauseJoined':
+    case 'FollowUpNoted':
+    case 'NodeNacked':
+    case 'HoldPlaced':
+    case 'HoldLifted':
+    case 'RotationClosed':
+      return false
+    case 'BaselineProbed':
+    case 'RefusalProbed':
+      return event.conclusive
+    default:
+      return true
+  }
+}

@@ -1,0 +1,46 @@
+import type { Effect, EffectResult, Timer } from './effects.ts'
+import type { RotationEvent } from './events.ts'
+import type { Cause, Nack } from './state.ts'
+
+/** What reached a rotation. Late and repeated input decides nothing. */
+export type Input =
+  | { type: 'EffectDone'; effect: Effect; result: EffectResult }
+  /** Failed for good: the same call would fail again. */
+  | { type: 'EffectFailed'; effect: Effect; code: string; message: string }
+  /** Still retried, but a human should know. */
+  | { type: 'EffectStruggling'; effect: Effect; code: string; message: string; attempt: number }
+  | { type: 'TimerFired'; timer: Timer }
+  /** The ledger saw the last node of a wave prove it. */
+  | { type: 'WaveProved'; revision: number }
+  | ({ type: 'NodeNacked'; revision: number; generation: number | null } & Nack)
+  /** A node joined, was declared gone, or was excused. */
+  | { type: 'NodesChanged' }
+  | { type: 'AuditAcknowledged'; generation: number }
+  | { type: 'CauseAdded'; cause: Cause }
+  | { type: 'RollbackAsked'; actor: string; reason: string }
+  | { type: 'ResumeAsked'; actor: string; reason: string }
+
+/** One expected node: every node of the credential's workload that is not `gone`. */
+export type Member = {
+  node: string
+  excused: boolean
+  /** Highest revision that it proved, in a session that counts. */
+  provedRevision: number
+  /** Generations that it proved to accept at that revision. */
+  accepts: number[]
+  /** When its counters were last reported; null: never, so nothing can be concluded. Ledger's clock, milliseconds. */
+  reportedAt: number | null
+  usage: { generation: number; inFlight: number; lastUsedAt: number | null }[]
+}
+
+/** The world as the ledger saw it, under the rotation's lock, in the transaction that will store the decision. */
+export type Facts = { now: number; members: Member[] }
+
+export type Decision = {
+  events: RotationEvent[]
+  effects: Effect[]
+  /** A human resumed: effects that failed for good are tried again. */
+  retryFailed?: true
+  /** Why a human's order was not taken. */
+  refusal?: string
+}

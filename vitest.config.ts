@@ -1,0 +1,35 @@
+import { defineConfig } from 'vitest/config'
+
+/** The suffix is the price: unit tests are pure and fast, int tests use real servers, e2e tests run everything. */
+const suite = (name: string) => ({
+  name,
+  include: [`{packages,services,infra,test}/**/*.${name}.test.ts`],
+  exclude: ['**/node_modules/**'],
+})
+
+export default defineConfig({
+  test: {
+    maxWorkers: 2,
+    reporters: ['default', './test/reporter.ts'],
+    projects: [
+      { test: suite('unit') },
+      {
+        test: {
+          ...suite('int'),
+          globalSetup: ['./test/servers.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          ...suite('e2e'),
+          globalSetup: ['./test/servers.ts'],
+          fileParallelism: false,
+          testTimeout: 600_000,
+          hookTimeout: 300_000,
+        },
+      },
+    ],
+  },
+})
