@@ -1,9 +1,8 @@
-// Command vault-dev is HashiCorp Vault with its PostgreSQL plugin in one binary, for local demos and tests only.
-// Called under the plugin's name it is the plugin; under any other name it is Vault.
+// Command vault-dev is HashiCorp Vault and its PostgreSQL plugin in one binary, for local runs and tests only.
+// Under the plugin's name it serves the plugin; under any other name it is the vault command.
 package main
 
 import (
-	"fmt"
 	"os"
 	"strings"
 
@@ -14,10 +13,6 @@ import (
 
 func main() {
 	if strings.HasSuffix(os.Args[0], "postgresql-database-plugin") {
-		if len(os.Args) > 1 && os.Args[1] == "--probe" {
-			fmt.Println("plugin")
-			return
-		}
 		dbplugin.ServeMultiplex(postgresql.New)
 		return
 	}

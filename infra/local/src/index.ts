@@ -1,0 +1,5 @@
+export { ensureHaproxy } from './haproxy.ts'
+export { createDatabase } from './postgres.ts'
+export type { Server, ServerName } from './server.ts'
+export { type Stack, type StackOptions, startStack } from './stack.ts'
+export { createTopics, type TopicOptions } from './topics.ts'

@@ -1,0 +1,206 @@
+import { existsSync } from 'node:fs'
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { AWS_REGION, awsServer, credentialsFile, prepareAws } from './aws.ts'
+import type { Progress } from './cache.ts'
+import { Complaint } from './complaint.ts'
+import { dockerServers } from './docker.ts'
+import { kafkaServer, prepareKafka } from './kafka.ts'
+import { endOrphans } from './orphan.ts'
+import { fixedPort, freePort, type Ports } from './port.ts'
+import { postgresServer, preparePostgres } from './postgres.ts'
+import { forget, watch } from './reaper.ts'
+import { prepareRedis, redisServer } from './redis.ts'
+import { givenServer, type Server, type ServerName } from './server.ts'
+import { prepareVault, vaultServer } from './vault.ts'
+
+export const SERVER_NAMES = ['kafka', 'redis', 'postgres', 'vault', 'aws'] as const satisfies ServerName[]
+
+/** The servers that Rekey needs, running. What was left out by `only` has empty strings. */
+export type Stack = {
+  /** Logs, data and identities. */
+  dir: string
+  kafka: { brokers: string[] }
+  redis: { url: string }
+  /** No password: the stack's owner, and only that role, is trusted on loopback. */
+  postgres: { url: string }
+  vault: { addr: string; rootTokenFile: string }
+  aws: { endpoint: string; region: string; adminCredentialsFile: string }
+  /** What a Rekey service needs to reach them; holds no secret. */
+  env: Record<string, string>
+  servers: Record<ServerName, Server>
+  stop(): Promise<void>
+}
+
+export type StackOptions = {
+  /** Emptied first. Without it: a temporary folder that goes with the stack. */
+  dir?: string
+  only?: readonly ServerName[]
+  ports?: 'fixed' | 'free'
+  onProgress?: Progress
+}
+
+export type Addresses = Pick<Stack, 'kafka' | 'redis' | 'postgres' | 'vault' | 'aws'>
+
+/** Each server, in this order: named by the environment, run by Docker where its daemon runs, or set up on this machine. */
+export async function startStack(options: StackOptions = {}): Promise<Stack> {
+  const progress = options.onProgress ?? (() => {})
+  const ports: Ports = options.ports === 'fixed' ? fixedPort : freePort
+  const dir = options.dir ? resolve(options.dir) : await mkdtemp(join(tmpdir(), 'rekey-stack-'))
+  const temporary = options.dir ? undefined : (`directory ${dir}` as const)
+  if (temporary) watch(temporary)
+  await prepareFolder(dir, progress)
+
+  const addresses: Addresses = {
+    kafka: { brokers: [] },
+    redis: { url: '' },
+    postgres: { url: '' },
+    vault: { addr: '', rootTokenFile: '' },
+    aws: { endpoint: '', region: AWS_REGION, adminCredentialsFile: '' },
+  }
+  const servers: Partial<Record<ServerName, Server>> = {}
+  const wanted = new Set<ServerName>(options.only ?? SERVER_NAMES)
+  const leftovers: string[] = []
+
+  async function stop(): Promise<void> {
+    await Promise.all(Object.values(servers).map((server) => server.stop()))
+    for (const path of leftovers) await rm(path, { recursive: true, force: true })
+    if (!temporary) return
+    await rm(dir, { recursive: true, force: true })
+    forget(temporary)
+  }
+
+  try {
+    for (const name of wanted) {
+      if (!(await fromEnvironment[name](addresses, dir))) continue
+      servers[name] = givenServer(name)
+      wanted.delete(name)
+      progress(`${name} is given by the environment`)
+    }
+    Object.assign(servers, await dockerServers(dir, [...wanted], ports, addresses, progress))
+    for (const name of Object.keys(servers)) wanted.delete(name as ServerName)
+    const native: Record<ServerName, () => Promise<void>> = {
+      async kafka() {
+        const { server, brokers } = await kafkaServer(dir, ports, await prepareKafka(progress))
+        servers.kafka = server
+        addresses.kafka = { brokers }
+      },
+      async redis() {
+        const { server, url } = await redisServer(dir, ports, await prepareRedis(progress))
+        servers.redis = server
+        addresses.redis = { url }
+      },
+      async postgres() {
+        const { server, url, data } = await postgresServer(dir, ports, await preparePostgres(progress))
+        if (!data.startsWith(dir)) leftovers.push(data)
+        servers.postgres = server
+        addresses.postgres = { url }
+      },
+      async vault() {
+        const { server, ...vault } = await vaultServer(dir, ports, await prepareVault(progress))
+        servers.vault = server
+        addresses.vault = vault
+      },
+      async aws() {
+        const { server, ...aws } = await awsServer(dir, ports, await prepareAws(progress))
+        servers.aws = server
+        addresses.aws = { ...aws, region: AWS_REGION }
+      },
+    }
+    await allOrFirstFailure(
+      [...wanted].map(async (name) => {
+        await native[name]()
+        const startedAt = performance.now()
+        await servers[name]?.start()
+        progress(`${name} is up (${((performance.now() - startedAt) / 1000).toFixed(1)} s)`)
+      }),
+    )
+  } catch (error) {
+    await stop().catch(() => {})
+    throw error
+  }
+
+  for (const name of SERVER_NAMES) servers[name] ??= givenServer(name)
+  return {
+    dir,
+    ...addresses,
+    env: environmentOf(addresses),
+    servers: servers as Record<ServerName, Server>,
+    stop,
+  }
+}
+
+export function environmentOf(addresses: Addresses): Record<string, string> {
+  const all: Record<string, string> = {
+    KAFKA_BROKERS: addresses.kafka.brokers.join(','),
+    REDIS_URL: addresses.redis.url,
+    DATABASE_URL: addresses.postgres.url,
+    VAULT_ADDR: addresses.vault.addr,
+    AWS_ENDPOINT_URL: addresses.aws.endpoint,
+    AWS_REGION: addresses.aws.endpoint && addresses.aws.region,
+  }
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== ''))
+}
+
+/** True, and the address filled in, where the environment names a server. Administrators' secrets come as files. */
+const fromEnvironment: Record<ServerName, (addresses: Addresses, dir: string) => Promise<boolean>> = {
+  async kafka({ kafka }) {
+    kafka.brokers = (process.env['KAFKA_BROKERS'] ?? '').split(',').filter(Boolean)
+    return kafka.brokers.length > 0
+  },
+  async redis({ redis }) {
+    redis.url = process.env['REDIS_URL'] ?? ''
+    return redis.url !== ''
+  },
+  async postgres({ postgres }) {
+    postgres.url = process.env['DATABASE_URL'] ?? ''
+    return postgres.url !== ''
+  },
+  async vault({ vault }, dir) {
+    vault.addr = process.env['VAULT_ADDR'] ?? ''
+    if (vault.addr === '') return false
+    vault.rootTokenFile = process.env['VAULT_TOKEN_FILE'] ?? join(dir, 'admin', 'vault-root-token')
+    const token = process.env['VAULT_TOKEN']
+    if (!process.env['VAULT_TOKEN_FILE'] && token)
+      await writeFile(vault.rootTokenFile, token, { mode: 0o600 })
+    if (existsSync(vault.rootTokenFile)) return true
+    throw new Complaint(
+      'VAULT_ADDR names a server but no administrator: give the file with its token in VAULT_TOKEN_FILE.',
+    )
+  },
+  async aws({ aws }, dir) {
+    aws.endpoint = process.env['AWS_ENDPOINT_URL'] ?? ''
+    if (aws.endpoint === '') return false
+    aws.region = process.env['AWS_REGION'] ?? AWS_REGION
+    aws.adminCredentialsFile =
+      process.env['AWS_SHARED_CREDENTIALS_FILE'] ?? join(dir, 'admin', 'aws-credentials')
+    const [id, secret] = [process.env['AWS_ACCESS_KEY_ID'], process.env['AWS_SECRET_ACCESS_KEY']]
+    if (!process.env['AWS_SHARED_CREDENTIALS_FILE'] && id && secret)
+      await writeFile(aws.adminCredentialsFile, credentialsFile({ id, secret }), { mode: 0o600 })
+    if (existsSync(aws.adminCredentialsFile)) return true
+    throw new Complaint(
+      'AWS_ENDPOINT_URL names a server but no administrator: give the file with its keys in AWS_SHARED_CREDENTIALS_FILE.',
+    )
+  },
+}
+
+/** Servers forget each other's past: what Vault and AWS lost, the others must not remember. So every stack begins empty. */
+async function prepareFolder(dir: string, progress: Progress): Promise<void> {
+  const ended = await endOrphans(dir)
+  if (ended.length > 0) progress(`ended what an earlier launcher had left: ${ended.join(', ')}`)
+  for (const name of ['data', 'logs', 'run', 'admin', 'identities'])
+    await rm(join(dir, name), { recursive: true, force: true })
+  await mkdir(dir, { recursive: true })
+  for (const name of ['logs', 'run', 'admin', 'identities']) await mkdir(join(dir, name), { mode: 0o700 })
+  // PostgreSQL runs as another user when we are root: it must be able to walk to its data, and to see nothing else.
+  const walkable = process.getuid?.() === 0 ? 0o711 : 0o700
+  await mkdir(join(dir, 'data'), { mode: walkable })
+  await chmod(dir, walkable)
+}
+
+/** Waits for the others before it throws: each of them may have started something that has to be stopped. */
+async function allOrFirstFailure(work: Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(work)).find((result) => result.status === 'rejected')
+  if (failed) throw failed.reason
+}

@@ -1,0 +1,52 @@
+import { type Admin, Kafka, logLevel } from 'kafkajs'
+import { accepts } from './port.ts'
+
+export type TopicOptions = { partitions?: number; config?: Record<string, string> }
+
+/** Makes those of `names` that do not exist yet, and returns once each partition has a leader. */
+export async function createTopics(
+  stack: { kafka: { brokers: string[] } },
+  names: readonly string[],
+  options: TopicOptions = {},
+): Promise<void> {
+  await withAdmin(stack.kafka.brokers, 5, async (admin) => {
+    const existing = new Set(await admin.listTopics())
+    const missing = names.filter((name) => !existing.has(name))
+    if (missing.length === 0) return
+    const configEntries = Object.entries(options.config ?? {}).map(([name, value]) => ({ name, value }))
+    await admin.createTopics({
+      waitForLeaders: true,
+      topics: missing.map((topic) => ({ topic, numPartitions: options.partitions ?? 1, configEntries })),
+    })
+  })
+}
+
+/** An open port is not enough: the broker is of use once it stands in its own metadata. */
+export async function metadataAnswers(broker: string): Promise<boolean> {
+  if (!(await accepts(Number(broker.split(':').at(-1))))) return false
+  return withAdmin([broker], 0, async (admin) => (await admin.describeCluster()).brokers.length > 0).catch(
+    () => false,
+  )
+}
+
+async function withAdmin<T>(
+  brokers: string[],
+  retries: number,
+  use: (admin: Admin) => Promise<T>,
+): Promise<T> {
+  const kafka = new Kafka({
+    brokers,
+    clientId: 'rekey-local',
+    logLevel: logLevel.NOTHING,
+    connectionTimeout: 2_000,
+    requestTimeout: 10_000,
+    retry: { retries, initialRetryTime: 50 },
+  })
+  const admin = kafka.admin()
+  try {
+    await admin.connect()
+    return await use(admin)
+  } finally {
+    await admin.disconnect().catch(() => {})
+  }
+}
