@@ -34,9 +34,7 @@ export function judge(known: KnownWorkload | undefined, change: Change, rules: R
   if (differences.length === 0) return { kind: 'no-change' }
 
   const matches = match(known, change, rules)
-  return matches.length === 0
-    ? { kind: 'no-rule', differences }
-    : { kind: 'rotate', differences, matches }
+  return matches.length === 0 ? { kind: 'no-rule', differences } : { kind: 'rotate', differences, matches }
 }
 
 /** What is known after the change. A change that is not about this workload, or here, leaves it as it is. */

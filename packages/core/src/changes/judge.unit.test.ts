@@ -35,7 +35,13 @@ const rotated: Judgement = {
 describe('judge', () => {
   test.each<[string, KnownWorkload | undefined, Change, Rule[], Judgement]>([
     ['rotates when a fact differs and a rule names the change', known, change(), [rule()], rotated],
-    ['does not know a workload without inventory', undefined, change(), [rule()], { kind: 'unknown-workload' }],
+    [
+      'does not know a workload without inventory',
+      undefined,
+      change(),
+      [rule()],
+      { kind: 'unknown-workload' },
+    ],
     [
       'does not take one workload for another',
       known,
@@ -50,7 +56,13 @@ describe('judge', () => {
       [rule()],
       { kind: 'no-change' },
     ],
-    ['finds no change in an event without facts', known, change({ facts: {} }), [rule()], { kind: 'no-change' }],
+    [
+      'finds no change in an event without facts',
+      known,
+      change({ facts: {} }),
+      [rule()],
+      { kind: 'no-change' },
+    ],
     [
       'counts the first value of a fact as a difference from nothing',
       known,
@@ -58,7 +70,13 @@ describe('judge', () => {
       [rule({ when: { change: ['datasetchanged'] } })],
       { ...rotated, differences: [{ field: 'dataset', was: null, is: 'v2' }] } as Judgement,
     ],
-    ['calls a real change without a rule by its name', known, change(), [], { kind: 'no-rule', differences: [moved] }],
+    [
+      'calls a real change without a rule by its name',
+      known,
+      change(),
+      [],
+      { kind: 'no-rule', differences: [moved] },
+    ],
     [
       'does not apply a rule for another kind of change',
       known,
@@ -122,17 +140,20 @@ describe('judge', () => {
 })
 
 describe('judge: another environment', () => {
-  test.each(['service.deployed', 'service.upgraded', 'vendorchanged', 'datasetchanged', 'zonechanged'] as const)(
-    '%s elsewhere is not about the known workload',
-    (type) => {
-      const elsewhere = change({ type, environment: 'staging' })
-      expect(judge(known, elsewhere, [rule({ when: { change: [type] } })])).toEqual({
-        kind: 'unknown-workload',
-        knownIn: 'prod',
-      })
-      expect(apply(known, elsewhere)).toEqual(known)
-    },
-  )
+  test.each([
+    'service.deployed',
+    'service.upgraded',
+    'vendorchanged',
+    'datasetchanged',
+    'zonechanged',
+  ] as const)('%s elsewhere is not about the known workload', (type) => {
+    const elsewhere = change({ type, environment: 'staging' })
+    expect(judge(known, elsewhere, [rule({ when: { change: [type] } })])).toEqual({
+      kind: 'unknown-workload',
+      knownIn: 'prod',
+    })
+    expect(apply(known, elsewhere)).toEqual(known)
+  })
 
   const moves = change({ type: 'environment.modified', environment: 'staging', facts: {} })
 

@@ -1,0 +1,112 @@
+import { z } from 'zod'
+import { isPlainText } from './text.ts'
+
+/** Schemas of the events that are changes: CDEvents 0.5.1 and 0.4.1 after their own JSON Schemas, and ours. */
+
+const text = (max: number) =>
+  z.string().min(1).max(max).refine(isPlainText, 'holds control or invalid characters')
+
+const id = text(512)
+const reference = text(1024)
+const uri = z.url().max(2048)
+
+/** As long as the same fields of a Workload document may be. */
+const ARTIFACT = text(500)
+const FACT = text(200)
+const WORKLOAD = text(200)
+const ENVIRONMENT = text(200)
+
+/** What CDEvents has no field for. Under one name, so that nobody else's custom data is taken for ours. */
+const rekeyData = z.strictObject({
+  workload: WORKLOAD.optional(),
+  vendor: FACT.optional(),
+  dataset: FACT.optional(),
+  zone: FACT.optional(),
+})
+const looseCustomData = z.union([z.string(), z.looseObject({ rekey: rekeyData.optional() })])
+
+const context = {
+  id,
+  source: reference,
+  type: id,
+  timestamp: z.iso.datetime({ offset: true }),
+  schemaUri: uri.optional(),
+  chainId: id.optional(),
+  links: z.array(z.record(z.string(), z.unknown())).max(1000).optional(),
+}
+const context05 = z.strictObject({ specversion: z.literal('0.5.1'), ...context })
+const context04 = z.strictObject({ version: z.literal('0.4.1'), ...context })
+
+const serviceContent = z.strictObject({
+  environment: z.strictObject({ id: ENVIRONMENT, source: reference.optional() }),
+  artifactId: ARTIFACT,
+})
+const customDataContentType = z.string().max(200).optional()
+
+export const service05 = z.strictObject({
+  context: context05,
+  subject: z.strictObject({ id: WORKLOAD, source: reference.optional(), content: serviceContent }),
+  customData: looseCustomData.optional(),
+  customDataContentType,
+})
+export const service04 = z.strictObject({
+  context: context04,
+  subject: z.strictObject({
+    id: WORKLOAD,
+    source: reference.optional(),
+    type: z.literal('service'),
+    content: serviceContent,
+  }),
+  customData: looseCustomData.optional(),
+  customDataContentType,
+})
+export type ServiceEvent = z.infer<typeof service05> | z.infer<typeof service04>
+
+/** The subject is the environment; which workload it is about must be said, since CDEvents has no field for it. */
+const namesWorkload = z.looseObject({ rekey: rekeyData.required({ workload: true }) })
+
+export const environment05 = z.strictObject({
+  context: context05,
+  subject: z.strictObject({
+    id: ENVIRONMENT,
+    source: reference.optional(),
+    content: z.strictObject({ name: z.string().max(200).optional(), uri: uri.optional() }),
+  }),
+  customData: namesWorkload,
+  customDataContentType,
+})
+export const environment04 = z.strictObject({
+  context: context04,
+  subject: z.strictObject({
+    id: ENVIRONMENT,
+    source: reference.optional(),
+    type: z.literal('environment'),
+    content: z.strictObject({
+      name: z.string().max(200).optional(),
+      url: uri.optional(),
+      uri: uri.optional(),
+    }),
+  }),
+  customData: namesWorkload,
+  customDataContentType,
+})
+export type EnvironmentEvent = z.infer<typeof environment05> | z.infer<typeof environment04>
+
+/** Our own: a fact of a workload in an environment. */
+const workloadEvent = <F extends 'vendor' | 'dataset' | 'zone'>(field: F) =>
+  z.strictObject({
+    context: context05.extend({ type: z.literal(`dev.cdeventsx.rekey-workload.${field}changed.0.1.0`) }),
+    subject: z.strictObject({
+      id: WORKLOAD,
+      source: reference.optional(),
+      content: z.strictObject({ environment: ENVIRONMENT, [field]: FACT } as {
+        environment: typeof ENVIRONMENT
+      } & Record<F, typeof FACT>),
+    }),
+    customData: z.union([z.string(), z.record(z.string(), z.unknown())]).optional(),
+    customDataContentType,
+  })
+
+export const vendorChanged = workloadEvent('vendor')
+export const datasetChanged = workloadEvent('dataset')
+export const zoneChanged = workloadEvent('zone')
