@@ -1,0 +1,16 @@
+import type { AcceptedValue, Adapter } from '@rekey/contracts'
+
+/** What an adapter of this agent may offer on top of the contract. */
+export interface NodeAdapter extends Adapter {
+  /** Whether `tryValue` can give a clear answer at all. Without it an ack says `unknown`, and is not repeated. */
+  readonly canTry: boolean
+  /** Whether the software still holds exactly what `apply` gave it; false after a restart or a foreign hand. */
+  holds?(accept: AcceptedValue[]): Promise<boolean>
+  /** How long the counters have been counting: since the software's start. */
+  countingAgeMs?(): Promise<number>
+  /**
+   * Drops generations without knowing any value. This is for a store that cannot be reached while something
+   * must be refused at once: what is accepted stays as it is.
+   */
+  drop?(generations: number[]): Promise<void>
+}

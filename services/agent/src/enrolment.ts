@@ -1,0 +1,184 @@
+import { readFile, rm } from 'node:fs/promises'
+import { request } from 'node:https'
+import type { EnrolRequest } from '@rekey/contracts'
+import { EnrolResponse } from '@rekey/contracts'
+import type { AgentConfig } from './config.ts'
+import { certificateMatches, completeIdentity, type Identity, identityFiles, spiffeIdOf } from './identity.ts'
+import type { Log } from './log.ts'
+import { newPrivateKey, publicKeyOf, signingRequest } from './signing-request.ts'
+
+/** Enrolment cannot go on by itself; the message says what a human must do. */
+export class EnrolmentError extends Error {
+  /** True where waiting helps: the fleet or Vault was not reachable, and nothing was used up. */
+  readonly transient: boolean
+  constructor(message: string, options: { transient: boolean }) {
+    super(message)
+    this.transient = options.transient
+  }
+}
+
+const NEW_TOKEN = 'ask for a new join token'
+const ANSWER_MAX_BYTES = 256 * 1024
+
+type Answer = { status: number; body: string }
+
+function post(url: string, ca: string, body: string, timeoutMs: number): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(
+      url,
+      {
+        method: 'POST',
+        ca,
+        agent: false,
+        signal: AbortSignal.timeout(timeoutMs),
+        headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+      },
+      (incoming) => {
+        const chunks: Buffer[] = []
+        let bytes = 0
+        incoming.on('data', (chunk: Buffer) => {
+          bytes += chunk.length
+          if (bytes > ANSWER_MAX_BYTES) outgoing.destroy(new Error('the answer is too large'))
+          else chunks.push(chunk)
+        })
+        incoming.on('end', () =>
+          resolve({ status: incoming.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }),
+        )
+        incoming.on('error', reject)
+      },
+    )
+    outgoing.on('error', reject)
+    outgoing.end(body)
+  })
+}
+
+async function redeem(enrolUrl: string, ca: string, body: EnrolRequest): Promise<EnrolResponse> {
+  let answer: Answer
+  try {
+    answer = await post(new URL('/v1/enrol', enrolUrl).href, ca, JSON.stringify(body), 30_000)
+  } catch (error) {
+    const { code, name } = error as NodeJS.ErrnoException
+    throw new EnrolmentError(`the fleet could not be reached for enrolment (${code ?? name})`, {
+      transient: true,
+    })
+  }
+  if (answer.status === 503 || answer.status === 429) {
+    throw new EnrolmentError(`the fleet cannot enrol now (${answer.status})`, { transient: true })
+  }
+  if (answer.status === 403) {
+    throw new EnrolmentError(
+      `the fleet did not take the join token: it is unknown, used, expired or for another node; ${NEW_TOKEN}`,
+      { transient: false },
+    )
+  }
+  if (answer.status !== 200) {
+    throw new EnrolmentError(`the fleet refused the enrolment (${answer.status}); ${NEW_TOKEN}`, {
+      transient: false,
+    })
+  }
+  try {
+    return EnrolResponse.parse(JSON.parse(answer.body))
+  } catch {
+    throw new EnrolmentError(`the fleet's answer is not an enrolment; ${NEW_TOKEN}`, { transient: false })
+  }
+}
+
+/** Opens a response-wrapped secret id. Only one reader can: a second one means that somebody else was first. */
+export type Unwrap = (wrappingToken: string) => Promise<string | 'used' | 'unreachable'>
+
+/**
+ * Gets this node its certificate and its Vault identity. Each step is stored before the next, and a repeat goes on
+ * where the last one stopped:
+ *   1. private key stored · 2. join token redeemed, answer stored · 3. secret id unwrapped and stored
+ * Between redeeming and storing, and between unwrapping and storing, a crash loses something that exists only once;
+ * there the repeat ends in a clear error, and a new join token starts over at 2.
+ */
+export async function enrol(config: AgentConfig, options: { unwrap: Unwrap; log: Log }): Promise<Identity> {
+  const { log, unwrap } = options
+  const files = identityFiles(config.stateDir)
+  const spiffeId = spiffeIdOf(config.node)
+  let stored = await files.load()
+
+  const already = completeIdentity(stored)
+  if (already) return already
+
+  let privateKey = stored.privateKey
+  if (privateKey === undefined) {
+    privateKey = await newPrivateKey()
+    await files.saveKey(privateKey)
+  }
+
+  // An enrolment that stopped between 2 and 3 is finished first. If its secret id is gone, a join token, which the
+  // operator renewed by then, is tried once more from 2.
+  if (stored.enrolled) {
+    const secretId = await unwrap(stored.enrolled.wrappedSecretId)
+    if (secretId === 'unreachable') {
+      throw new EnrolmentError('Vault could not be reached to unwrap the secret id', { transient: true })
+    }
+    if (secretId !== 'used') {
+      await files.saveSecretId(secretId)
+      return finished(config, files, log)
+    }
+    log.warn({ node: config.node }, 'the stored wrapped secret id cannot be opened any more, enrolling anew')
+  }
+
+  const joinToken = await readJoinToken(config)
+  const response = await redeem(config.fleet.enrolUrl, await readFile(config.fleet.caFile, 'utf8'), {
+    node: config.node,
+    joinToken,
+    csr: await signingRequest(privateKey, spiffeId),
+  })
+  if (response.spiffeId !== spiffeId || !certificateMatches(response.certificate, publicKeyOf(privateKey))) {
+    throw new EnrolmentError(`the fleet answered with a certificate for another node or key; ${NEW_TOKEN}`, {
+      transient: false,
+    })
+  }
+  const { vault, ...certificate } = response
+  await files.saveEnrolled({ ...certificate, roleId: vault.roleId, wrappedSecretId: vault.wrappedSecretId })
+  stored = await files.load()
+
+  const secretId = await unwrap(vault.wrappedSecretId)
+  if (secretId === 'unreachable') {
+    throw new EnrolmentError('Vault could not be reached to unwrap the secret id', { transient: true })
+  }
+  if (secretId === 'used') {
+    throw new EnrolmentError(
+      `the wrapped secret id was opened already or has expired; unless this agent was interrupted, ` +
+        `somebody else read it: have the node's identity revoked, then ${NEW_TOKEN}`,
+      { transient: false },
+    )
+  }
+  await files.saveSecretId(secretId)
+  return finished(config, files, log)
+}
+
+async function readJoinToken(config: AgentConfig): Promise<string> {
+  if (config.joinTokenFile === undefined) {
+    throw new EnrolmentError('the node is not enrolled, and joinTokenFile is not configured', {
+      transient: false,
+    })
+  }
+  try {
+    return (await readFile(config.joinTokenFile, 'utf8')).trim()
+  } catch {
+    throw new EnrolmentError(
+      `the node is not enrolled, and its join token file cannot be read; ${NEW_TOKEN}`,
+      {
+        transient: false,
+      },
+    )
+  }
+}
+
+async function finished(
+  config: AgentConfig,
+  files: ReturnType<typeof identityFiles>,
+  log: Log,
+): Promise<Identity> {
+  const identity = completeIdentity(await files.load())
+  if (!identity) throw new Error('enrolment ended without an identity')
+  // A used token is of no worth, but it looks like one to whoever finds it. Its folder may be read-only.
+  if (config.joinTokenFile !== undefined) await rm(config.joinTokenFile, { force: true }).catch(() => {})
+  log.info({ node: config.node, expiresAt: identity.expiresAt }, 'the node is enrolled')
+  return identity
+}

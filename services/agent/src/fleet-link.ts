@@ -1,0 +1,151 @@
+import { type AgentToFleet, FleetToAgent } from '@rekey/contracts'
+import WebSocket from 'ws'
+import { backoffMs } from './backoff.ts'
+import type { Identity } from './identity.ts'
+import type { Log } from './log.ts'
+
+export type LinkOptions = {
+  url: string
+  node: string
+  identity: Pick<Identity, 'privateKey' | 'certificate' | 'authorities'>
+  hello: Extract<AgentToFleet, { type: 'hello' }>
+  log: Log
+  onDesired: (
+    message: Extract<FleetToAgent, { type: 'desired' }>,
+    session: number,
+    send: (message: AgentToFleet) => void,
+  ) => void
+  onDown: () => void
+  backoff?: { baseMs: number; capMs: number }
+}
+
+/** Messages of the fleet are small; a larger one is not from our fleet. */
+const PAYLOAD_MAX_BYTES = 256 * 1024
+const HANDSHAKE_MS = 10_000
+
+/** One mTLS WebSocket that the agent opens, and opens again for as long as it lives. */
+export class FleetLink {
+  readonly #options: LinkOptions
+  #socket: WebSocket | undefined
+  #session: number | undefined
+  #failures = 0
+  #again: NodeJS.Timeout | undefined
+  #silence: NodeJS.Timeout | undefined
+  #stopped = false
+  #why: string | undefined
+
+  constructor(options: LinkOptions) {
+    this.#options = options
+  }
+
+  get session(): number | undefined {
+    return this.#session
+  }
+
+  start(): void {
+    this.#connect()
+  }
+
+  /** Sends on the present session; without one the message is dropped, because a new session tells anew. */
+  send(message: AgentToFleet): void {
+    if (this.#session !== undefined) this.#sendOn(this.#socket, message)
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    clearTimeout(this.#again)
+    const socket = this.#socket
+    if (!socket || socket.readyState === WebSocket.CLOSED) return
+    const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))
+    socket.close(1000)
+    const cut = setTimeout(() => socket.terminate(), 1_000)
+    await closed
+    clearTimeout(cut)
+  }
+
+  #sendOn(socket: WebSocket | undefined, message: AgentToFleet): void {
+    if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message))
+  }
+
+  #connect(): void {
+    const { url, identity, hello, log } = this.#options
+    const socket = new WebSocket(url, {
+      key: identity.privateKey,
+      cert: identity.certificate,
+      ca: identity.authorities,
+      minVersion: 'TLSv1.3',
+      perMessageDeflate: false,
+      maxPayload: PAYLOAD_MAX_BYTES,
+      handshakeTimeout: HANDSHAKE_MS,
+    })
+    this.#socket = socket
+    let heartbeatMs = HANDSHAKE_MS
+
+    // The fleet pings; three missed ones mean that it or the way to it is gone, though TCP may not say so.
+    const heard = () => {
+      clearTimeout(this.#silence)
+      this.#silence = setTimeout(() => {
+        this.#why = 'silence'
+        socket.terminate()
+      }, heartbeatMs * 3)
+    }
+
+    socket.on('open', () => {
+      heard()
+      this.#sendOn(socket, hello)
+    })
+    socket.on('ping', heard)
+    socket.on('message', (data, isBinary) => {
+      heard()
+      const message = isBinary ? undefined : read(data.toString())
+      if (!message) {
+        log.warn({}, 'the fleet sent something that is no message, closing the session')
+        socket.close(1002)
+        return
+      }
+      if (message.type === 'welcome') {
+        if (message.node !== this.#options.node) {
+          log.error({ told: message.node }, 'the fleet takes this node for another one')
+          socket.close(1002)
+          return
+        }
+        heartbeatMs = message.heartbeatMs
+        heard()
+        this.#session = message.session
+        this.#failures = 0
+        this.#why = undefined
+        log.info({ session: message.session }, 'connected to the fleet')
+        return
+      }
+      const session = this.#session
+      if (session === undefined) return
+      this.#options.onDesired(message, session, (answer) => this.#sendOn(socket, answer))
+    })
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.#why ??= error.code ?? error.message
+    })
+    socket.on('close', (code) => {
+      clearTimeout(this.#silence)
+      const wasUp = this.#session !== undefined
+      this.#session = undefined
+      if (wasUp) this.#options.onDown()
+      if (this.#stopped) return
+      const delayMs = backoffMs(this.#failures, this.#options.backoff ?? { baseMs: 250, capMs: 15_000 })
+      // The first failure of a row is worth a line, and then every tenth.
+      if (this.#failures % 10 === 0) {
+        log.warn({ code, why: this.#why, delayMs }, 'not connected to the fleet, trying again')
+      }
+      this.#failures += 1
+      this.#why = undefined
+      this.#again = setTimeout(() => this.#connect(), delayMs)
+    })
+  }
+}
+
+function read(text: string): FleetToAgent | undefined {
+  try {
+    return FleetToAgent.parse(JSON.parse(text))
+  } catch {
+    return undefined
+  }
+}

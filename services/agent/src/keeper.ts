@@ -1,0 +1,324 @@
+import {
+  type AgentToFleet,
+  type DesiredState,
+  type Probe,
+  type Secret,
+  signStatement,
+} from '@rekey/contracts'
+import type { NodeAdapter } from './adapters/node-adapter.ts'
+import { type Attempt, attempt, type Problem, type Reached } from './attempt.ts'
+import { backoffMs } from './backoff.ts'
+import type { Journal, JournalEntry } from './journal.ts'
+import type { Log } from './log.ts'
+import { UsageBook } from './usage-book.ts'
+import type { ValueSource } from './value-source.ts'
+
+const HELD_EXTRA_MAX = 2
+
+/** How an order is answered: on the session that brought it, quoting its nonce. */
+export type Reply = { session: number; nonce: string; send: (message: AgentToFleet) => void }
+
+export type KeeperStatus = {
+  credential: string
+  kind: string
+  desiredRevision: number | null
+  appliedRevision: number | null
+  accept: number[]
+  problem: string | null
+}
+
+export type KeeperOptions = {
+  credential: string
+  adapter: NodeAdapter
+  values: ValueSource
+  journal: Journal
+  spiffeId: string
+  boot: string
+  log: Log
+  retry?: { baseMs: number; capMs: number }
+}
+
+/**
+ * Keeps one credential of this node at its desired state. Level-triggered: only the newest order counts, every
+ * attempt is complete, and a repeat changes nothing. Attempts never overlap; an order that arrives during one
+ * takes its place.
+ */
+export class CredentialKeeper {
+  readonly credential: string
+  readonly adapter: NodeAdapter
+  readonly #options: KeeperOptions
+  readonly #book = new UsageBook()
+  /** Values in memory. Those of refused generations stay until they were seen refused. */
+  readonly #held = new Map<number, Secret>()
+  /** Refusals already seen for the present order, to be said again if the first answer was lost. */
+  #refusalsSeen = new Map<number, Probe>()
+  #order: DesiredState | undefined
+  #reply: Reply | undefined
+  #applied: { state: DesiredState; reached: Reached } | undefined
+  #lastApplied: DesiredState | undefined
+  /** From the journal, until something was applied: what to fall back to. */
+  #lastGood: DesiredState | undefined
+  #problem: Problem | undefined
+  #acked: string | undefined
+  #nacked: string | undefined
+  #wanted = false
+  #running: Promise<void> | undefined
+  #retry: NodeJS.Timeout | undefined
+  #failures = 0
+  #stopped = false
+  #started = false
+
+  constructor(options: KeeperOptions) {
+    this.#options = options
+    this.credential = options.credential
+    this.adapter = options.adapter
+  }
+
+  /** Goes back to the last order from the journal, before any fleet is there. Resolves after the first attempt. */
+  async start(): Promise<void> {
+    const entry = await this.#options.journal.read().finally(() => {
+      this.#started = true
+    })
+    if (!entry) return this.#wanted ? this.#kick() : undefined
+    this.#lastApplied = entry.applied
+    const known = [entry.desired, entry.applied].flatMap((s) => s?.accept.map((a) => a.generation) ?? [])
+    this.#book.given([...known, ...entry.desired.refuse], performance.now(), true)
+    if (this.#order === undefined || this.#order.revision < entry.desired.revision)
+      this.#order = entry.desired
+    this.#lastGood = entry.applied
+    await this.#kick()
+  }
+
+  /** Takes an order of the fleet. An older revision than the newest known one is ignored. */
+  offer(state: DesiredState, reply: Reply): void {
+    const { log } = this.#options
+    if (this.#order && state.revision < this.#order.revision) {
+      const fields = { credential: this.credential, revision: state.revision, known: this.#order.revision }
+      log.warn(fields, 'an older desired state was ignored')
+      return
+    }
+    if (this.#order?.revision !== state.revision) this.#refusalsSeen = new Map()
+    this.#order = state
+    this.#reply = reply
+    this.#failures = 0
+    void this.#kick()
+  }
+
+  /** The session ended: answers have nowhere to go until the next one brings the order again. */
+  detach(): void {
+    this.#reply = undefined
+  }
+
+  /** Looks whether the software still holds what it was given; if not, gives it again. */
+  async check(): Promise<void> {
+    const applied = this.#applied
+    if (!applied || this.#running || this.#stopped || !this.adapter.holds) return
+    const holds = await this.adapter.holds(applied.reached.accept).catch(() => false)
+    if (holds || this.#running || this.#stopped || applied !== this.#applied) return
+    this.#options.log.warn(
+      { credential: this.credential },
+      'the gateway does not hold its keys, applying them again',
+    )
+    await this.#kick()
+  }
+
+  /** Counters by generation, or undefined where the software has none or does not answer. */
+  async usage() {
+    try {
+      const [readings, age] = await Promise.all([this.adapter.usage(), this.adapter.countingAgeMs?.()])
+      if (!readings) return undefined
+      const order = this.#order
+      const named = [...(order?.accept.map((a) => a.generation) ?? []), ...(order?.refuse ?? [])]
+      this.#book.keepOnly(new Set([...named, ...readings.map((r) => r.generation)]))
+      return this.#book.merge(readings, performance.now(), age)
+    } catch {
+      return undefined
+    }
+  }
+
+  status(): KeeperStatus {
+    return {
+      credential: this.credential,
+      kind: this.adapter.kind,
+      desiredRevision: this.#order?.revision ?? null,
+      appliedRevision: this.#applied?.state.revision ?? null,
+      accept: this.#applied?.state.accept.map((a) => a.generation) ?? [],
+      problem: this.#problem ? `${this.#problem.reason}: ${this.#problem.detail}` : null,
+    }
+  }
+
+  /** Ends after the step at hand. The software keeps what it has. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    clearTimeout(this.#retry)
+    await this.#running
+    await this.adapter.close()
+  }
+
+  #kick(): Promise<void> {
+    this.#wanted = true
+    clearTimeout(this.#retry)
+    // Before the journal is read, an order could be older than what this node already took.
+    if (!this.#started) return Promise.resolve()
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined
+    })
+    return this.#running
+  }
+
+  async #run(): Promise<void> {
+    while (this.#wanted && !this.#stopped) {
+      this.#wanted = false
+      const state = this.#order
+      if (!state) return
+      let outcome: Attempt
+      try {
+        outcome = await this.#reach(state)
+      } catch (error) {
+        // A full disk under the journal, for instance. Nothing may be acked then.
+        const detail = (error as NodeJS.ErrnoException).code ?? 'unexpected failure'
+        const problem = { reason: 'adapter_failed', detail, generation: null, retry: true } as const
+        outcome = { kind: 'failed', problem }
+      }
+      if (this.#stopped || outcome.kind === 'stale' || state !== this.#order) continue
+      if (outcome.kind === 'reached') {
+        this.#answerReached(state)
+      } else {
+        this.#answerFailed(state, outcome.problem)
+        await this.#serveLastGood(state)
+      }
+    }
+  }
+
+  async #reach(state: DesiredState): Promise<Attempt> {
+    const { journal, values } = this.#options
+    await this.#writeJournal(journal, {
+      desired: state,
+      ...(this.#lastApplied && { applied: this.#lastApplied }),
+    })
+    const outcome = await attempt(state, {
+      adapter: this.adapter,
+      values,
+      held: this.#held,
+      isStale: () => this.#stopped || state !== this.#order,
+    })
+    if (outcome.kind !== 'reached') return outcome
+
+    const { accept, refusals } = outcome.reached
+    this.#book.given(
+      accept.map((a) => a.generation),
+      performance.now(),
+      false,
+    )
+    for (const [generation, seen] of refusals) {
+      this.#refusalsSeen.set(generation, seen)
+      this.#held.delete(generation)
+    }
+    for (const { generation, value } of accept) this.#held.set(generation, value)
+    // One that is no longer accepted is kept to be tried when it must be refused, but not without end.
+    const others = [...this.#held.keys()].filter((g) => !accept.some((a) => a.generation === g))
+    for (const generation of others.slice(0, -HELD_EXTRA_MAX)) this.#held.delete(generation)
+    this.#applied = { state, reached: outcome.reached }
+    this.#lastApplied = state
+    await this.#writeJournal(journal, { desired: state, applied: state })
+    return outcome
+  }
+
+  #journalled: string | undefined
+
+  async #writeJournal(journal: Journal, entry: JournalEntry): Promise<void> {
+    const text = JSON.stringify(entry)
+    if (text === this.#journalled) return
+    await journal.write(entry)
+    this.#journalled = text
+  }
+
+  #answerReached(state: DesiredState): void {
+    const { log, spiffeId, boot } = this.#options
+    const recovered = this.#problem !== undefined
+    this.#failures = 0
+    this.#problem = undefined
+    const reply = this.#reply
+    const applied = this.#applied
+    if (!reply || !applied) return
+    const address = `${reply.session} ${reply.nonce}`
+    // The same answer twice is only right after we said that it was not so.
+    if (this.#acked === address && !recovered) return
+    const { accept, tried } = applied.reached
+    const { credential, revision } = state
+    reply.send({
+      type: 'ack',
+      credential,
+      revision,
+      session: reply.session,
+      nonce: reply.nonce,
+      proofs: accept.map(({ generation, value }) => ({
+        generation,
+        signature: signStatement(value, {
+          credential,
+          generation,
+          revision,
+          node: spiffeId,
+          session: reply.session,
+          boot,
+          nonce: reply.nonce,
+        }),
+        tried: tried.get(generation) ?? 'unknown',
+      })),
+      refusals: state.refuse.flatMap((generation) => {
+        const seen = this.#refusalsSeen.get(generation)
+        return seen === undefined ? [] : [{ generation, tried: seen }]
+      }),
+    })
+    this.#acked = address
+    this.#nacked = undefined
+    const accepted = state.accept.map((a) => a.generation)
+    log.info({ credential, revision, accept: accepted, refuse: state.refuse }, 'the desired state is reached')
+  }
+
+  #answerFailed(state: DesiredState, problem: Problem): void {
+    const { log, retry } = this.#options
+    const { credential, revision } = state
+    const { reason, generation } = problem
+    this.#problem = problem
+    const detail = problem.detail.slice(0, 300)
+    const reply = this.#reply
+    const said = `${reply?.session} ${reply?.nonce} ${revision} ${reason} ${generation}`
+    if (said !== this.#nacked) {
+      this.#nacked = said
+      log.warn({ credential, revision, generation, reason, detail }, 'the desired state is not reached')
+      reply?.send({ type: 'nack', credential, revision, session: reply.session, generation, reason, detail })
+    }
+    if (!problem.retry) return
+    const delay = backoffMs(this.#failures, retry ?? { baseMs: 200, capMs: 5_000 })
+    this.#failures += 1
+    this.#retry = setTimeout(() => void this.#kick(), delay)
+  }
+
+  /** After a boot the newest order may be out of reach while the one before it is not. Tried once. */
+  async #serveLastGood(desired: DesiredState): Promise<void> {
+    const good = this.#lastGood
+    this.#lastGood = undefined
+    if (!good || good.revision === desired.revision || this.#applied) return
+    // What the newest order refuses stays refused, whatever was good before.
+    const wanted = good.accept.filter(
+      (a) => a.generation >= desired.floor && !desired.refuse.includes(a.generation),
+    )
+    const { values } = this.#options
+    const fetched = await Promise.all(
+      wanted.map(async (a) => ({ ...a, answer: await values.fetch(good.store, a.generation, a.keyId) })),
+    )
+    const accept = fetched.flatMap(({ generation, keyId, answer }) =>
+      answer.kind === 'value' ? [{ generation, keyId, value: answer.value }] : [],
+    )
+    // With a part only, the gateway may well hold more than we could give it.
+    if (accept.length === 0 || accept.length !== wanted.length || desired !== this.#order) return
+    try {
+      await this.adapter.apply(accept)
+      const fields = { credential: this.credential, revision: good.revision }
+      this.#options.log.warn(fields, 'the newest desired state is out of reach, serving the last good one')
+    } catch {
+      // The attempt before this one has reported the same.
+    }
+  }
+}

@@ -1,0 +1,76 @@
+import type { Usage } from '@rekey/contracts'
+
+type Page = {
+  /** Requests counted by software that has restarted since. */
+  before: number
+  last: number
+  /** Monotonic time of the last known use. */
+  lastUseAt: number | undefined
+  /** When this agent first gave the generation to the software; undefined: before this agent started. */
+  givenAt: number | undefined
+}
+
+/**
+ * Counters of the serving software, made safe to act on. The software forgets at its restart and then says "never
+ * used", which is the very evidence a retirement waits for; so the book remembers, and where it cannot know, it
+ * says the latest time that is possible.
+ */
+export class UsageBook {
+  readonly #pages = new Map<number, Page>()
+  #countingSince: number | undefined
+
+  /** Tells the book which generations the software was given, and whether that happened only now. */
+  given(generations: number[], nowMs: number, fromJournal: boolean): void {
+    for (const generation of generations) {
+      if (this.#pages.has(generation)) continue
+      const givenAt = fromJournal ? undefined : nowMs
+      this.#pages.set(generation, { before: 0, last: 0, lastUseAt: undefined, givenAt })
+    }
+  }
+
+  /** Removes the pages that nobody asks about any more. */
+  keepOnly(generations: Set<number>): void {
+    for (const generation of this.#pages.keys()) {
+      if (!generations.has(generation)) this.#pages.delete(generation)
+    }
+  }
+
+  merge(readings: Usage[], nowMs: number, countingAgeMs: number | undefined): Usage[] {
+    const since = countingAgeMs === undefined ? undefined : nowMs - countingAgeMs
+    // Uptime has a grain of one second, so a smaller move is no restart.
+    const restarted =
+      since !== undefined && this.#countingSince !== undefined && since > this.#countingSince + 1_500
+    if (since !== undefined && (restarted || this.#countingSince === undefined)) this.#countingSince = since
+
+    const byGeneration = new Map(readings.map((r) => [r.generation, r]))
+    for (const generation of byGeneration.keys()) this.given([generation], nowMs, true)
+
+    const merged: Usage[] = []
+    for (const [generation, page] of this.#pages) {
+      const reading = byGeneration.get(generation)
+      const requests = reading?.requests ?? 0
+      if (restarted || requests < page.last) {
+        page.before += page.last
+        page.last = 0
+        if (since !== undefined) page.lastUseAt = Math.max(page.lastUseAt ?? since, since)
+      }
+      page.last = Math.max(page.last, requests)
+      const inFlight = reading?.inFlight ?? 0
+      // HAProxy stamps the start of a request, so a long one would look old at its end.
+      if (inFlight > 0) page.lastUseAt = nowMs
+      if (reading && reading.lastUseAgeMs !== null) {
+        page.lastUseAt = Math.max(page.lastUseAt ?? -Infinity, nowMs - reading.lastUseAgeMs)
+      }
+      if (page.lastUseAt === undefined && since !== undefined && (page.givenAt ?? -Infinity) < since) {
+        page.lastUseAt = since
+      }
+      merged.push({
+        generation,
+        inFlight,
+        lastUseAgeMs: page.lastUseAt === undefined ? null : Math.max(0, Math.round(nowMs - page.lastUseAt)),
+        requests: page.before + page.last,
+      })
+    }
+    return merged.toSorted((a, b) => a.generation - b.generation)
+  }
+}
