@@ -1,0 +1,8 @@
+export * from './call.ts'
+export * from './fault-proxy.ts'
+export * from './leak.ts'
+export * from './stack.ts'
+export * from './store/faults.ts'
+export type { StoreUnderTest } from './store/given.ts'
+export { testStore } from './store/kit.ts'
+export * from './store/memory-store.ts'

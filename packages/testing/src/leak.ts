@@ -1,0 +1,46 @@
+import { randomBytes } from 'node:crypto'
+import { inspect } from 'node:util'
+import { RekeyError, Secret } from '@rekey/contracts'
+import { expect } from 'vitest'
+
+/** A value that is found again wherever it leaks to. */
+export function plantedSecret(): Secret {
+  return Secret.of(`planted-${randomBytes(18).toString('hex')}`)
+}
+
+/** Everything that a logger, a crash report or a careless `JSON.stringify` could make of an error. */
+export function everyPrint(error: unknown): string {
+  const prints = [String(error), inspect(error, { depth: Infinity, showHidden: true, getters: true })]
+  let link: unknown = error
+  for (let depth = 0; depth < 10 && link instanceof Error; depth++) {
+    const own = Object.getOwnPropertyNames(link).map((name) => [name, Reflect.get(link as object, name)])
+    prints.push(link.message, link.stack ?? '', String(JSON.stringify(link)), String(JSON.stringify(own)))
+    link = link.cause
+  }
+  return prints.join('\n')
+}
+
+/** The error that `work` ends in: a RekeyError in which none of the secrets can be found, not even in part. */
+export async function safeErrorOf(work: Promise<unknown>, ...secrets: Secret[]): Promise<RekeyError> {
+  const error = await work.then(
+    () => expect.fail('expected an error, but the call succeeded'),
+    (thrown: unknown) => thrown,
+  )
+  expectNoLeak(error, ...secrets)
+  if (!RekeyError.is(error)) return expect.fail(`expected a RekeyError, but got ${String(error)}`)
+  return error
+}
+
+export function expectNoLeak(thing: unknown, ...secrets: Secret[]): void {
+  const printed = everyPrint(thing)
+  for (const secret of secrets) {
+    const text = secret.reveal()
+    const parts = [Buffer.from(text).toString('base64').slice(0, 20)]
+    // A parse error quotes about ten characters from anywhere in the text.
+    for (let at = 8; at + 8 <= text.length; at++) parts.push(text.slice(at, at + 8))
+    expect(
+      parts.filter((part) => printed.includes(part)),
+      'an error holds a secret',
+    ).toEqual([])
+  }
+}

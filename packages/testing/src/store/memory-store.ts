@@ -1,0 +1,153 @@
+import {
+  type Call,
+  type ListedVersion,
+  type ReadValue,
+  RekeyError,
+  type Store,
+  type StoredValue,
+} from '@rekey/contracts'
+import type { StoreFaults } from './faults.ts'
+
+type Version = { version: number; stored?: StoredValue; callKey?: string }
+
+/** One secret in memory, as a server would hold it. Several stores can be bound to it. */
+export type MemorySecret = {
+  staged: Map<number, StoredValue | 'foreign'>
+  versions: Version[]
+}
+
+export function memorySecret(): MemorySecret {
+  return { staged: new Map(), versions: [] }
+}
+
+/** A way to the secret that can be broken. */
+export type MemoryWay = {
+  faults: StoreFaults
+  reach<T>(signal: AbortSignal, effect: () => T): Promise<T>
+}
+
+export function memoryWay(): MemoryWay {
+  let fault: 'lose-reply' | 'lose-request' | 'hang' | 'throttle' | 'down' | 'bad' | undefined
+  let nth = 0
+  let count = 0
+  const arm = (kind: typeof fault, at = 0) => {
+    fault = kind
+    nth = at
+    count = 0
+  }
+  return {
+    faults: {
+      loseReply: (at) => arm('lose-reply', at),
+      loseRequest: (at) => arm('lose-request', at),
+      hang: () => arm('hang'),
+      throttle: () => arm('throttle'),
+      down: () => arm('down'),
+      echo: () => arm('bad'),
+      garble: () => arm('bad'),
+      heal: () => arm(undefined),
+    },
+    async reach(signal, effect) {
+      await Promise.resolve()
+      if (signal.aborted) throw new RekeyError('backend_timeout', 'the deadline had passed before the call')
+      count += 1
+      const hit = nth === 0 || nth === count
+      if (fault === 'down' || (fault === 'lose-request' && hit)) {
+        throw new RekeyError('backend_unavailable', 'the store cannot be reached')
+      }
+      if (fault === 'throttle') throw new RekeyError('throttled', 'the store asks for fewer calls')
+      if (fault === 'bad') throw new RekeyError('bad_response', 'the store answered nonsense')
+      const result = effect()
+      if (fault === 'lose-reply' && hit) {
+        throw new RekeyError('backend_unavailable', 'the store cut the connection')
+      }
+      if (fault === 'hang') {
+        await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+        throw new RekeyError('backend_timeout', 'the store did not answer before the deadline')
+      }
+      return result
+    },
+  }
+}
+
+/** A Store without a server: each verb is one atomic request. Passes the same kit as the real ones. */
+export function memoryStore(secret: MemorySecret = memorySecret(), way: MemoryWay = memoryWay()): Store {
+  const current = () => secret.versions.at(-1)
+  const foreign = (why: string) => new RekeyError('foreign_writer', why)
+
+  function readOf(found: Version | undefined): ReadValue | undefined {
+    if (!found) return undefined
+    if (!found.stored) throw foreign('current holds a version that Rekey did not write')
+    return { ...found.stored, storeVersion: String(found.version) }
+  }
+
+  function write(stored: StoredValue, callKey: string): string {
+    const version = (current()?.version ?? 0) + 1
+    secret.versions.push({ version, stored, callKey })
+    return String(version)
+  }
+
+  return {
+    kind: 'memory',
+
+    stage: (value: StoredValue, call: Call) =>
+      way.reach(call.signal, () => {
+        const there = secret.staged.get(value.generation)
+        if (there === 'foreign') throw foreign('the pending version is not ours')
+        if (!there) secret.staged.set(value.generation, { ...value })
+        return { ...(there ?? value), storeVersion: 'staging' }
+      }),
+
+    read: (generation: number, call: Call) =>
+      way.reach(call.signal, () => {
+        const staged = secret.staged.get(generation)
+        if (staged && staged !== 'foreign') return { ...staged, storeVersion: 'staging' }
+        return readOf(secret.versions.findLast((seen) => seen.stored?.generation === generation))
+      }),
+
+    readCurrent: (call: Call) => way.reach(call.signal, () => readOf(current())),
+
+    promote: (generation: number, expected: string | undefined, call: Call) =>
+      way.reach(call.signal, () => {
+        const now = current()
+        if (now?.stored?.generation === generation) return String(now.version)
+        if (String(now?.version) !== String(expected)) throw foreign('current is not what was expected')
+        const staged = secret.staged.get(generation)
+        if (!staged) throw new RekeyError('value_lost', `generation ${generation} is not staged`)
+        if (staged === 'foreign') throw foreign('the pending version is not ours')
+        return write(staged, call.key)
+      }),
+
+    restore: (value: StoredValue, call: Call) =>
+      way.reach(call.signal, () => {
+        const ours = secret.versions.find((seen) => seen.callKey === call.key)
+        return ours ? String(ours.version) : write({ ...value }, call.key)
+      }),
+
+    destroy: (generation: number, call: Call) =>
+      way.reach(call.signal, () => {
+        if (current()?.stored?.generation === generation) {
+          throw new RekeyError('not_allowed_now', `generation ${generation} is current`)
+        }
+        secret.staged.delete(generation)
+        secret.versions = secret.versions.filter((seen) => seen.stored?.generation !== generation)
+      }),
+
+    list: (call: Call) =>
+      way.reach(call.signal, () => {
+        const last = secret.versions.length - 1
+        const main = secret.versions.map(
+          (seen, at): ListedVersion => ({
+            storeVersion: String(seen.version),
+            labels: at === last ? ['current'] : at === last - 1 ? ['previous'] : [],
+            ...(seen.stored && { generation: seen.stored.generation }),
+          }),
+        )
+        const pending = [...secret.staged].map(([generation, staged]): ListedVersion => {
+          const promoted = main.some((seen) => seen.generation === generation)
+          const known = staged === 'foreign' ? {} : { generation }
+          return { storeVersion: 'staging', labels: promoted ? [] : ['pending'], ...known }
+        })
+        return [...main, ...pending]
+      }),
+  }
+}

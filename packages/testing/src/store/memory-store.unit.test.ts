@@ -1,0 +1,15 @@
+import { testStore } from './kit.ts'
+import { memorySecret, memoryStore, memoryWay } from './memory-store.ts'
+
+testStore('memory', async () => {
+  const secret = memorySecret()
+  const way = memoryWay()
+  return {
+    store: memoryStore(secret, way),
+    another: memoryStore(secret),
+    faults: way.faults,
+    foreignPending: async (generation) => void secret.staged.set(generation, 'foreign'),
+    foreignCurrent: async () =>
+      void secret.versions.push({ version: (secret.versions.at(-1)?.version ?? 0) + 1 }),
+  }
+})
