@@ -19,7 +19,7 @@ export type Artefact = {
 }
 
 export function cacheDir(): string {
-  return join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'rekey')
+  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'rekey')
 }
 
 const underWay = new Map<string, Promise<string>>()

@@ -46,7 +46,7 @@ export function run(command: string, args: readonly string[], options: CommandOp
 
 /** The full path of a tool on PATH. */
 export function find(tool: string, extra: readonly string[] = []): string | undefined {
-  for (const folder of [...(process.env['PATH'] ?? '').split(delimiter), ...extra]) {
+  for (const folder of [...(process.env.PATH ?? '').split(delimiter), ...extra]) {
     const path = join(folder, tool)
     try {
       accessSync(path, constants.X_OK)

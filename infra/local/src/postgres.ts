@@ -184,7 +184,7 @@ async function rootsPlace(): Promise<string> {
 async function asUser(user: User | undefined, cwd: string, command: string, args: string[]): Promise<void> {
   await run(command, args, {
     cwd,
-    env: { LC_ALL: 'C', TZ: 'UTC', PATH: process.env['PATH'] },
+    env: { LC_ALL: 'C', TZ: 'UTC', PATH: process.env.PATH },
     ...(user && { user }),
   })
 }

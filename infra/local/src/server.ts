@@ -63,7 +63,7 @@ export function nativeServer(spec: ProcessSpec): Server {
       child = spawn(spec.command, spec.args, {
         cwd: spec.cwd ?? spec.dir,
         // Not the caller's environment: it may hold tokens and keys, and what a server sees should not depend on it.
-        env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', HOME: spec.dir, LANG: 'C.UTF-8', ...spec.env },
+        env: { PATH: process.env.PATH ?? '/usr/bin:/bin', HOME: spec.dir, LANG: 'C.UTF-8', ...spec.env },
         detached: true,
         stdio: ['ignore', log, log],
         ...spec.user,

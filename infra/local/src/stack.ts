@@ -146,37 +146,36 @@ export function environmentOf(addresses: Addresses): Record<string, string> {
 /** True, and the address filled in, where the environment names a server. Administrators' secrets come as files. */
 const fromEnvironment: Record<ServerName, (addresses: Addresses, dir: string) => Promise<boolean>> = {
   async kafka({ kafka }) {
-    kafka.brokers = (process.env['KAFKA_BROKERS'] ?? '').split(',').filter(Boolean)
+    kafka.brokers = (process.env.KAFKA_BROKERS ?? '').split(',').filter(Boolean)
     return kafka.brokers.length > 0
   },
   async redis({ redis }) {
-    redis.url = process.env['REDIS_URL'] ?? ''
+    redis.url = process.env.REDIS_URL ?? ''
     return redis.url !== ''
   },
   async postgres({ postgres }) {
-    postgres.url = process.env['DATABASE_URL'] ?? ''
+    postgres.url = process.env.DATABASE_URL ?? ''
     return postgres.url !== ''
   },
   async vault({ vault }, dir) {
-    vault.addr = process.env['VAULT_ADDR'] ?? ''
+    vault.addr = process.env.VAULT_ADDR ?? ''
     if (vault.addr === '') return false
-    vault.rootTokenFile = process.env['VAULT_TOKEN_FILE'] ?? join(dir, 'admin', 'vault-root-token')
-    const token = process.env['VAULT_TOKEN']
-    if (!process.env['VAULT_TOKEN_FILE'] && token)
-      await writeFile(vault.rootTokenFile, token, { mode: 0o600 })
+    vault.rootTokenFile = process.env.VAULT_TOKEN_FILE ?? join(dir, 'admin', 'vault-root-token')
+    const token = process.env.VAULT_TOKEN
+    if (!process.env.VAULT_TOKEN_FILE && token) await writeFile(vault.rootTokenFile, token, { mode: 0o600 })
     if (existsSync(vault.rootTokenFile)) return true
     throw new Complaint(
       'VAULT_ADDR names a server but no administrator: give the file with its token in VAULT_TOKEN_FILE.',
     )
   },
   async aws({ aws }, dir) {
-    aws.endpoint = process.env['AWS_ENDPOINT_URL'] ?? ''
+    aws.endpoint = process.env.AWS_ENDPOINT_URL ?? ''
     if (aws.endpoint === '') return false
-    aws.region = process.env['AWS_REGION'] ?? AWS_REGION
+    aws.region = process.env.AWS_REGION ?? AWS_REGION
     aws.adminCredentialsFile =
-      process.env['AWS_SHARED_CREDENTIALS_FILE'] ?? join(dir, 'admin', 'aws-credentials')
-    const [id, secret] = [process.env['AWS_ACCESS_KEY_ID'], process.env['AWS_SECRET_ACCESS_KEY']]
-    if (!process.env['AWS_SHARED_CREDENTIALS_FILE'] && id && secret)
+      process.env.AWS_SHARED_CREDENTIALS_FILE ?? join(dir, 'admin', 'aws-credentials')
+    const [id, secret] = [process.env.AWS_ACCESS_KEY_ID, process.env.AWS_SECRET_ACCESS_KEY]
+    if (!process.env.AWS_SHARED_CREDENTIALS_FILE && id && secret)
       await writeFile(aws.adminCredentialsFile, credentialsFile({ id, secret }), { mode: 0o600 })
     if (existsSync(aws.adminCredentialsFile)) return true
     throw new Complaint(

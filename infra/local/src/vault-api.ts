@@ -30,7 +30,7 @@ export async function askVault(
     })
     const reply = (await response.json().catch(() => ({}))) as Reply
     if (response.ok) return reply
-    const reasons: string[] = reply['errors'] ?? []
+    const reasons: string[] = reply.errors ?? []
     // Just unsealed it answers 500 or 503 for a moment; a fresh KV v2 mount says 400 until it has made itself ready.
     const passing =
       [500, 503].includes(response.status) || reasons.some((reason) => /[Uu]pgrading/.test(reason))

@@ -104,8 +104,8 @@ export async function vaultServer(
         secret_shares: 1,
         secret_threshold: 1,
       })
-      await writeFile(unsealKeyFile, made['keys_base64'][0], { mode: 0o600 })
-      await writeFile(rootTokenFile, made['root_token'], { mode: 0o600 })
+      await writeFile(unsealKeyFile, made.keys_base64[0], { mode: 0o600 })
+      await writeFile(rootTokenFile, made.root_token, { mode: 0o600 })
     }
     const key = await readFile(unsealKeyFile, 'utf8')
     await askVault(addr, undefined, 'PUT', 'sys/unseal', { key })

@@ -1,0 +1,43 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+export const SERVICES = ['rotator', 'prober', 'fleet', 'reader'] as const
+export type ServiceName = (typeof SERVICES)[number]
+
+export type Identity = {
+  vaultRoleIdFile: string
+  vaultSecretIdFile: string
+  /** A shared-credentials file. The fleet has none: it has no business in AWS. */
+  awsCredentialsFile?: string
+}
+
+/** What each service proves itself with: files of mode 0600 in folders of mode 0700. */
+export type Identities = { dir: string; of(service: ServiceName): Identity }
+
+export function identitiesIn(dir: string): Identities {
+  return {
+    dir,
+    of(service) {
+      const folder = join(dir, service)
+      return {
+        vaultRoleIdFile: join(folder, 'vault-role-id'),
+        vaultSecretIdFile: join(folder, 'vault-secret-id'),
+        ...(service === 'fleet' ? {} : { awsCredentialsFile: join(folder, 'aws-credentials') }),
+      }
+    },
+  }
+}
+
+export async function makeIdentityFolders(identities: Identities): Promise<void> {
+  await mkdir(identities.dir, { recursive: true, mode: 0o700 })
+  for (const service of SERVICES)
+    await mkdir(join(identities.dir, service), { recursive: true, mode: 0o700 })
+}
+
+export function keep(file: string, value: string): Promise<void> {
+  return writeFile(file, value, { mode: 0o600 })
+}
+
+export function kept(file: string): Promise<string | undefined> {
+  return readFile(file, 'utf8').catch(() => undefined)
+}

@@ -1,0 +1,103 @@
+import { readFile } from 'node:fs/promises'
+import { type Identities, keep, kept, SERVICES } from './identities.ts'
+import { askVault, VaultRefusal } from './vault-api.ts'
+
+type Vault = { addr: string; rootTokenFile: string }
+type Ask = (method: 'GET' | 'POST', path: string, body?: unknown) => ReturnType<typeof askVault>
+
+export async function provisionVault(vault: Vault, identities: Identities): Promise<void> {
+  const token = (await readFile(vault.rootTokenFile, 'utf8')).trim()
+  const ask: Ask = (method, path, body) => askVault(vault.addr, token, method, path, body)
+  const mounts = Object.keys((await ask('GET', 'sys/mounts')).data)
+  const mount = async (path: string, body: unknown) => {
+    if (!mounts.includes(`${path}/`)) await ask('POST', `sys/mounts/${path}`, body)
+  }
+  await mount('secret', { type: 'kv', options: { version: '2' } })
+  await mount('transit', { type: 'transit' })
+  await mount('pki', { type: 'pki', config: { max_lease_ttl: '87600h' } })
+  const logins = Object.keys((await ask('GET', 'sys/auth')).data)
+  if (!logins.includes('approle/')) await ask('POST', 'sys/auth/approle', { type: 'approle' })
+
+  await provisionPki(ask)
+  for (const service of SERVICES) await provisionRole(ask, `rekey-${service}`, identities.of(service))
+  // A fresh KV v2 mount refuses for a moment; asked here, nobody else meets that.
+  await ask('GET', 'secret/config')
+}
+
+async function provisionPki(ask: Ask): Promise<void> {
+  const issuers = await askForList(ask, 'pki/issuers?list=true')
+  if (issuers.length === 0)
+    await ask('POST', 'pki/root/generate/internal', {
+      common_name: 'Rekey local CA',
+      key_type: 'ec',
+      key_bits: 256,
+      ttl: '87600h',
+    })
+  // The node's SPIFFE ID in the request is all that is taken from it, and nothing else may stand there.
+  await ask('POST', 'pki/roles/rekey-node', {
+    allow_any_name: false,
+    allow_localhost: false,
+    allow_ip_sans: false,
+    allowed_uri_sans: 'spiffe://rekey.local/node/*',
+    require_cn: false,
+    use_csr_common_name: false,
+    use_csr_sans: true,
+    client_flag: true,
+    server_flag: false,
+    key_type: 'any',
+    ttl: '24h',
+    max_ttl: '24h',
+  })
+  await ask('POST', 'pki/roles/rekey-server', {
+    allowed_domains: 'localhost',
+    allow_bare_domains: true,
+    allow_subdomains: false,
+    allow_localhost: true,
+    allow_ip_sans: true,
+    require_cn: false,
+    client_flag: true,
+    server_flag: true,
+    key_type: 'any',
+    ttl: '72h',
+    max_ttl: '72h',
+  })
+}
+
+async function askForList(ask: Ask, path: string): Promise<string[]> {
+  try {
+    return (await ask('GET', path)).data.keys
+  } catch (error) {
+    // Vault says 404 for an empty list.
+    if (error instanceof VaultRefusal && error.status === 404) return []
+    throw error
+  }
+}
+
+async function provisionRole(
+  ask: Ask,
+  name: string,
+  files: { vaultRoleIdFile: string; vaultSecretIdFile: string },
+): Promise<void> {
+  const policy = await readFile(new URL(`../../vault/${name}.hcl`, import.meta.url), 'utf8')
+  await ask('POST', `sys/policies/acl/${name}`, { policy })
+  await ask('POST', `auth/approle/role/${name}`, {
+    token_policies: [name],
+    token_ttl: '20m',
+    token_max_ttl: '4h',
+    secret_id_ttl: '0',
+  })
+  await keep(files.vaultRoleIdFile, (await ask('GET', `auth/approle/role/${name}/role-id`)).data.role_id)
+  const secret = await kept(files.vaultSecretIdFile)
+  if (secret && (await isKnown(ask, name, secret))) return
+  await keep(
+    files.vaultSecretIdFile,
+    (await ask('POST', `auth/approle/role/${name}/secret-id`, {})).data.secret_id,
+  )
+}
+
+async function isKnown(ask: Ask, name: string, secret: string): Promise<boolean> {
+  const answer = await ask('POST', `auth/approle/role/${name}/secret-id/lookup`, { secret_id: secret }).catch(
+    () => ({}) as Awaited<ReturnType<Ask>>,
+  )
+  return answer.data !== undefined
+}
