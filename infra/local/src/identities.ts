@@ -30,8 +30,7 @@ export function identitiesIn(dir: string): Identities {
 
 export async function makeIdentityFolders(identities: Identities): Promise<void> {
   await mkdir(identities.dir, { recursive: true, mode: 0o700 })
-  for (const service of SERVICES)
-    await mkdir(join(identities.dir, service), { recursive: true, mode: 0o700 })
+  for (const service of SERVICES) await mkdir(join(identities.dir, service), { recursive: true, mode: 0o700 })
 }
 
 export function keep(file: string, value: string): Promise<void> {

@@ -66,9 +66,10 @@ function isFree(port: number): Promise<boolean> {
   })
 }
 
-export function accepts(port: number): Promise<boolean> {
+export function accepts(port: number, host = '127.0.0.1'): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect({ port, host: '127.0.0.1' })
+    const socket = connect({ port, host })
+    socket.setTimeout(2_000, () => socket.destroy(new Error('no answer')))
     socket.once('connect', () => {
       socket.destroy()
       resolve(true)

@@ -39,14 +39,16 @@ async function provisionUser(iam: IAMClient, name: string, file: string): Promis
     await iam.send(new DeleteAccessKeyCommand({ UserName: name, AccessKeyId }))
   }
   const { AccessKey } = await iam.send(new CreateAccessKeyCommand({ UserName: name }))
-  if (!AccessKey?.AccessKeyId || !AccessKey.SecretAccessKey) throw new Error('IAM made a key without saying which')
+  if (!AccessKey?.AccessKeyId || !AccessKey.SecretAccessKey)
+    throw new Error('IAM made a key without saying which')
   await keep(file, credentialsFile({ id: AccessKey.AccessKeyId, secret: AccessKey.SecretAccessKey }))
 }
 
 /** With explicit keys: nothing that happens to lie in the user's own AWS folders may be used against this endpoint. */
 async function adminIam(aws: Aws): Promise<IAMClient> {
   const key = parseCredentialsFile(await readFile(aws.adminCredentialsFile, 'utf8'))
-  if (!key) throw new Complaint(`${aws.adminCredentialsFile} holds no access key: give a shared-credentials file.`)
+  if (!key)
+    throw new Complaint(`${aws.adminCredentialsFile} holds no access key: give a shared-credentials file.`)
   return new IAMClient({
     endpoint: aws.endpoint,
     region: aws.region,

@@ -57,7 +57,8 @@ async function provisionPki(ask: Ask): Promise<void> {
     require_cn: false,
     client_flag: true,
     server_flag: true,
-    key_type: 'any',
+    key_type: 'ec',
+    key_bits: 256,
     ttl: '72h',
     max_ttl: '72h',
   })

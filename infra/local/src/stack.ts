@@ -65,10 +65,10 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
 
   async function stop(): Promise<void> {
     await Promise.all(Object.values(servers).map((server) => server.stop()))
-    for (const path of leftovers) await rm(path, { recursive: true, force: true })
-    if (!temporary) return
-    await rm(dir, { recursive: true, force: true })
-    forget(temporary)
+    // Of a named folder only the logs are kept: the rest is of no use to anybody, and some of it is secret.
+    const gone = temporary ? [dir] : ['data', 'admin', 'identities'].map((name) => join(dir, name))
+    for (const path of [...leftovers, ...gone]) await rm(path, { recursive: true, force: true })
+    if (temporary) forget(temporary)
   }
 
   try {
