@@ -24,7 +24,11 @@ export interface FleetLedger {
   /** Redeems a one-use join token for exactly this node name; undefined: unknown, used, expired or for another node. */
   redeemJoinToken(node: string, token: string): Promise<JoinedNode | undefined>
   /** Opens a session (numbers only grow; an older one of the node ends) and reads the node's desired states fresh. */
-  openSession(session: { node: string; boot: string; instance: string }): Promise<{ session: number; desired: DesiredState[] }>
+  openSession(session: {
+    node: string
+    boot: string
+    instance: string
+  }): Promise<{ session: number; desired: DesiredState[] }>
   closeSession(node: string, session: number): Promise<void>
   /** Fresh desired states of these nodes. */
   desiredStates(nodes: string[]): Promise<Map<string, DesiredState[]>>

@@ -14,7 +14,7 @@ import {
   stage,
   standing,
 } from './progress.ts'
-import type { Cause, Plan, Rollout, Rotation } from './state.ts'
+import { type Cause, type Plan, type Rotation, rolloutsOf } from './state.ts'
 import { planWaves } from './waves.ts'
 
 /** How soon to look at the drain again. */
@@ -222,7 +222,7 @@ function nodeNacked(
   input: Extract<Input, { type: 'NodeNacked' }>,
   facts: Facts,
 ): Decision {
-  const rollout = rollouts(rotation).find((r) => r.revision === input.revision)
+  const rollout = rolloutsOf(rotation).find((r) => r.revision === input.revision)
   const wave = rollout?.waves[rollout.wave]
   if (!rollout || !wave?.includes(input.node)) return NOTHING
   const { node, reason, detail, revision, generation } = input
@@ -240,7 +240,7 @@ function nodeNacked(
 }
 
 function waveDeadline(rotation: Rotation, revision: number, facts: Facts): Decision {
-  const rollout = rollouts(rotation).find((r) => r.revision === revision)
+  const rollout = rolloutsOf(rotation).find((r) => r.revision === revision)
   const wave = rollout?.waves[rollout.wave]
   if (!rollout || !wave) return NOTHING
   const { missing } = standing(wave, rollout, facts.members)
@@ -305,12 +305,6 @@ function hold(
     ],
     effects: [],
   }
-}
-
-function rollouts(rotation: Rotation): Rollout[] {
-  return [rotation.successor, ...rotation.retirements].flatMap((track) =>
-    track.rollout ? [track.rollout] : [],
-  )
 }
 
 function isOrder(input: Input): boolean {

@@ -46,7 +46,8 @@ export function undrained(rotation: Rotation, retirement: Retirement, facts: Fac
 
 function inUse(member: Member, generation: number, now: number, quietMs: number, evidenceMs: number) {
   if (member.reportedAt === null) return 'has never reported counters'
-  if (member.reportedAt < now - evidenceMs) return `has reported no counters for ${now - member.reportedAt} ms`
+  if (member.reportedAt < now - evidenceMs)
+    return `has reported no counters for ${now - member.reportedAt} ms`
   const usage = member.usage.find((u) => u.generation === generation)
   if (!usage) return undefined
   if (usage.inFlight > 0) return `has ${usage.inFlight} requests in flight`

@@ -178,3 +178,10 @@ export type Rotation = {
   hold: Hold | null
   outcome: Outcome | null
 }
+
+/** Every rollout under way: the successor's, and each retirement's. */
+export function rolloutsOf(rotation: Rotation): Rollout[] {
+  return [rotation.successor, ...rotation.retirements].flatMap((track) =>
+    track.rollout ? [track.rollout] : [],
+  )
+}

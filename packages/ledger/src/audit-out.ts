@@ -1,0 +1,96 @@
+import type { Database } from './database.ts'
+import { submit } from './submit.ts'
+
+/** A journal entry with what an auditor needs to know about its subject. */
+export type AuditableEntry = {
+  position: number
+  stream: string
+  seq: number
+  type: string
+  data: Record<string, unknown>
+  actor: string
+  at: string
+  rotation?: { id: string; credential: string; phase?: string }
+  credential?: { name: string; owner: string; environment: string; workload: string; spiffeId: string }
+}
+
+export type AuditRecord = { position: number; sequence: number; key: string; bytes: string; hash: string }
+
+/** Journal entries that have no audit record yet, in order. */
+export async function unaudited(db: Database, limit: number): Promise<AuditableEntry[]> {
+  const { rows } = await db.pool.query(
+    `select j.position, j.stream, j.seq, j.type, j.data, j.actor, j.at, r.id as rotation, c.name as credential,
+            w.name as workload, w.spec ->> 'owner' as owner, w.spec ->> 'environment' as environment,
+            w.spec ->> 'spiffeId' as spiffe_id
+     from journal j
+     left join rotation r on j.stream = 'rotation/' || r.id
+     left join credential c on c.name = r.credential
+     left join workload w on w.name = c.workload
+     where j.position > (select coalesce(max(position), 0) from audit_out)
+     order by j.position limit $1`,
+    [limit],
+  )
+  return rows.map((row) => ({
+    position: row.position,
+    stream: row.stream,
+    seq: row.seq,
+    type: row.type,
+    data: row.data,
+    actor: row.actor,
+    at: row.at.toISOString(),
+    ...(row.rotation === null ? {} : { rotation: { id: row.rotation, credential: row.credential } }),
+    ...(row.credential === null
+      ? {}
+      : {
+          credential: {
+            name: row.credential,
+            owner: row.owner,
+            environment: row.environment,
+            workload: row.workload,
+            spiffeId: row.spiffe_id,
+          },
+        }),
+  }))
+}
+
+/** The last record of the chain, to go on from. */
+export async function lastRecord(db: Database): Promise<{ sequence: number; hash: string } | undefined> {
+  const { rows } = await db.pool.query('select sequence, hash from audit_out order by sequence desc limit 1')
+  return rows[0]
+}
+
+/** Stores records before they are produced. Fails as a whole if another auditor stored one of them. */
+export async function storeRecords(db: Database, records: AuditRecord[]): Promise<void> {
+  await db.pool.query(
+    `insert into audit_out (position, sequence, key, bytes, hash)
+     select position, sequence, key, bytes, hash
+     from jsonb_to_recordset($1::jsonb) as r (position bigint, sequence bigint, key text, bytes text, hash text)`,
+    [JSON.stringify(records)],
+  )
+}
+
+export async function unsentRecords(db: Database, limit: number): Promise<AuditRecord[]> {
+  const { rows } = await db.pool.query(
+    'select position, sequence, key, bytes, hash from audit_out where sent_at is null order by sequence limit $1',
+    [limit],
+  )
+  return rows
+}
+
+export async function markSent(db: Database, sequences: number[]): Promise<void> {
+  await db.pool.query('update audit_out set sent_at = now() where sequence = any($1)', [sequences])
+}
+
+/** Tells rotations that the topic has their announced intents; returns how many. Safe to repeat. */
+export async function settleIntents(db: Database): Promise<number> {
+  const { rows } = await db.pool.query(
+    `select a.sequence, j.data, substr(j.stream, length('rotation/') + 1) as rotation
+     from audit_out a join journal j on j.position = a.position
+     where a.sent_at is not null and a.settled_at is null and j.type = 'RevocationAnnounced' order by a.sequence limit 100`,
+  )
+  for (const row of rows) {
+    await submit(db, row.rotation, { type: 'AuditAcknowledged', generation: row.data.generation }, 'auditor')
+    await db.pool.query('update audit_out set settled_at = now() where sequence = $1', [row.sequence])
+  }
+  return rows.length
+}

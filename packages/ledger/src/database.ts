@@ -1,0 +1,67 @@
+import { RekeyError } from '@rekey/contracts'
+import pg from 'pg'
+
+export type Queryable = Pick<pg.ClientBase, 'query'>
+
+// Positions, revisions and sessions stay far below 2^53.
+pg.types.setTypeParser(pg.types.builtins.INT8, Number)
+
+export type Database = {
+  pool: pg.Pool
+  /** Runs `work` in one transaction; a deadlock or serialization failure runs it again. */
+  transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>
+  close(): Promise<void>
+}
+
+const RETRIED = new Set(['40001', '40P01'])
+
+export function connectDatabase(url: string, name: string): Database {
+  const pool = new pg.Pool({
+    connectionString: url,
+    application_name: name,
+    max: 10,
+    connectionTimeoutMillis: 5_000,
+    // A transaction whose process froze must not hold a credential's lock for ever.
+    idle_in_transaction_session_timeout: 10_000,
+    statement_timeout: 30_000,
+  })
+  // A lost idle connection is replaced at the next query.
+  pool.on('error', () => undefined)
+  return {
+    pool,
+    async transaction(work) {
+      for (let attempt = 1; ; attempt++) {
+        const client = await pool.connect().catch((error: unknown) => {
+          throw unavailable(error)
+        })
+        let broken: Error | undefined
+        try {
+          await client.query('begin')
+          const result = await work(client)
+          await client.query('commit')
+          return result
+        } catch (error) {
+          await client.query('rollback').catch((failed: Error) => {
+            broken = failed
+          })
+          if (attempt < 5 && error instanceof pg.DatabaseError && RETRIED.has(error.code ?? '')) continue
+          throw error
+        } finally {
+          client.release(broken)
+        }
+      }
+    },
+    close: () => pool.end(),
+  }
+}
+
+function unavailable(error: unknown): RekeyError {
+  const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : ''
+  return new RekeyError('backend_unavailable', `cannot connect to PostgreSQL${code}`)
+}
+
+/** The database's clock, milliseconds since the epoch: the only clock that leases and windows are judged by. */
+export async function clock(tx: Queryable): Promise<number> {
+  const { rows } = await tx.query('select (extract(epoch from clock_timestamp()) * 1000)::bigint as now')
+  return rows[0].now
+}

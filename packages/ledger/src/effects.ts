@@ -1,0 +1,192 @@
+import type { CredentialSpec, RekeyError } from '@rekey/contracts'
+import type { Effect, EffectResult, Rotation } from '@rekey/core'
+import type { Database, Queryable } from './database.ts'
+import { submitIn } from './submit.ts'
+
+/** After so many attempts of a step that may still succeed, a human is told. */
+const STRUGGLES_AT = 5
+
+/** Written in the transaction whose events ask for them. Timers and probes may be armed again under their key. */
+export async function writeEffects(tx: Queryable, rotation: Rotation, effects: Effect[]): Promise<void> {
+  for (const effect of effects) {
+    const { key, due, kind } = effect
+    const store = 'store' in effect ? effect.store : null
+    await tx.query(
+      `insert into effect (key, rotation, kind, store, epoch, spec, due)
+       values ($1, $2, $3, $4, $5, $6, to_timestamp($7::double precision / 1000))
+       on conflict (key) do update
+         set state = 'pending', due = excluded.due, epoch = excluded.epoch, lease_until = null, relayed_at = null
+         where effect.kind in ('timer', 'probe') and effect.state <> 'pending'`,
+      [key, rotation.id, kind, store, rotation.epoch, JSON.stringify(effect), due],
+    )
+  }
+}
+
+export type Leased = {
+  effect: Effect
+  attempt: number
+  rotation: Rotation
+  spec: CredentialSpec
+  /** Store versions of the generation in use when the rotation opened: what a promotion expects to replace. */
+  baseVersions: Record<string, string>
+  keyIds: Record<number, string>
+}
+
+/**
+ * Takes an effect for `leaseMs` on the database's clock. Undefined: done, cancelled, not due, or leased by another.
+ * An effect on a store waits while an older epoch's effect on the same store may still act (a late act).
+ */
+export async function lease(
+  db: Database,
+  key: string,
+  by: string,
+  leaseMs: number,
+): Promise<Leased | undefined> {
+  const { rows } = await db.pool.query(
+    `update effect e set attempt = attempt + 1, lease_by = $2,
+            lease_until = clock_timestamp() + $3 * interval '1 millisecond'
+     where key = $1 and state = 'pending' and due <= clock_timestamp()
+       and (lease_until is null or lease_until <= clock_timestamp())
+       and not exists (
+         select from effect other
+         where other.rotation = e.rotation and other.store = e.store and other.epoch < e.epoch
+           and other.state <> 'done' and other.lease_until > clock_timestamp())
+     returning spec, attempt, rotation`,
+    [key, by, leaseMs],
+  )
+  const row = rows[0]
+  if (!row) return undefined
+  const { rows: about } = await db.pool.query(
+    `select r.state, r.spec, coalesce(base.store_versions, '{}') as base_versions,
+            (select jsonb_object_agg(generation, key_id) from generation where credential = r.credential) as key_ids
+     from rotation r
+     left join generation base on base.credential = r.credential and base.generation = (r.state ->> 'base')::int
+     where r.id = $1`,
+    [row.rotation],
+  )
+  const { state, spec, base_versions, key_ids } = about[0]
+  return {
+    effect: row.spec,
+    attempt: row.attempt,
+    rotation: state,
+    spec,
+    baseVersions: base_versions,
+    keyIds: key_ids ?? {},
+  }
+}
+
+/** `late`: another attempt or epoch has the effect now; the outcome was kept as evidence and decides nothing. */
+export type Recorded = 'recorded' | 'late'
+
+export async function complete(
+  db: Database,
+  leased: Leased,
+  result: EffectResult,
+  by: string,
+): Promise<Recorded> {
+  return finish(db, leased, { result }, async (tx) => {
+    await tx.query(
+      "update effect set state = 'done', outcome = $2, done_at = now(), lease_until = null where key = $1",
+      [leased.effect.key, JSON.stringify(result)],
+    )
+    await submitIn(tx, leased.rotation.id, { type: 'EffectDone', effect: leased.effect, result }, by)
+  })
+}
+
+/** A retryable failure comes back later; a final one is told to the rotation, which holds or rolls back. */
+export async function fail(db: Database, leased: Leased, error: RekeyError, by: string): Promise<Recorded> {
+  const { effect, attempt, rotation } = leased
+  const { code, message, retryable } = error
+  return finish(db, leased, { code, message }, async (tx) => {
+    const backoffMs = Math.min(30_000, 200 * 2 ** Math.min(attempt, 10))
+    await tx.query(
+      `update effect set state = $2, outcome = $3, lease_until = null, relayed_at = null,
+              due = clock_timestamp() + $4 * interval '1 millisecond' where key = $1`,
+      [effect.key, retryable ? 'pending' : 'failed', JSON.stringify({ code, message }), backoffMs],
+    )
+    if (!retryable) await submitIn(tx, rotation.id, { type: 'EffectFailed', effect, code, message }, by)
+    else if (attempt === STRUGGLES_AT)
+      await submitIn(tx, rotation.id, { type: 'EffectStruggling', effect, code, message, attempt }, by)
+  })
+}
+
+async function finish(
+  db: Database,
+  leased: Leased,
+  outcome: unknown,
+  record: (tx: Queryable) => Promise<void>,
+): Promise<Recorded> {
+  return db.transaction(async (tx) => {
+    // The credential's lock comes first, as everywhere.
+    await tx.query('select from credential where name = $1 for update', [leased.rotation.credential])
+    const { rows } = await tx.query('select state, attempt from effect where key = $1 for update', [
+      leased.effect.key,
+    ])
+    if (rows[0]?.state !== 'pending' || rows[0].attempt !== leased.attempt) {
+      await tx.query('update effect set late = late || $2::jsonb where key = $1', [
+        leased.effect.key,
+        JSON.stringify([{ attempt: leased.attempt, outcome }]),
+      ])
+      return 'late'
+    }
+    await record(tx)
+    return 'recorded'
+  })
+}
+
+/** An effect that a worker should be woken for. */
+export type Waiting = {
+  key: string
+  attempt: number
+  kind: Effect['kind']
+  rotation: string
+  nodes: string[]
+}
+
+/**
+ * Due effects that nobody works on: new ones, those whose lease ended (also where a job still exists), and those
+ * whose wake-up was sent `resendMs` ago and may be lost. Marks them as relayed.
+ */
+export async function takeWaiting(db: Database, resendMs: number, limit = 500): Promise<Waiting[]> {
+  const { rows } = await db.pool.query(
+    `update effect set relayed_at = clock_timestamp() where key in (
+       select key from effect
+       where state = 'pending' and kind <> 'timer' and due <= clock_timestamp()
+         and (lease_until is null or lease_until <= clock_timestamp())
+         and (relayed_at is null or relayed_at <= clock_timestamp() - $1 * interval '1 millisecond'
+              or (lease_until is not null and relayed_at < lease_until))
+       order by due limit $2 for update skip locked)
+     returning key, attempt, kind, rotation, coalesce(spec -> 'nodes', '[]') as nodes`,
+    [resendMs, limit],
+  )
+  return rows
+}
+
+/** Fires every due timer; returns how many. */
+export async function fireTimers(db: Database, actor: string): Promise<number> {
+  const { rows } = await db.pool.query(
+    "select e.key, r.credential from effect e join rotation r on r.id = e.rotation where e.state = 'pending' and e.kind = 'timer' and e.due <= clock_timestamp() order by e.due limit 500",
+  )
+  for (const { key, credential } of rows) {
+    await db.transaction(async (tx) => {
+      await tx.query('select from credential where name = $1 for update', [credential])
+      const { rows: taken } = await tx.query(
+        `update effect set state = 'done', done_at = now(), attempt = attempt + 1
+         where key = $1 and state = 'pending' and due <= clock_timestamp() returning rotation, spec`,
+        [key],
+      )
+      if (taken[0])
+        await submitIn(tx, taken[0].rotation, { type: 'TimerFired', timer: taken[0].spec.timer }, actor)
+    })
+  }
+  return rows.length
+}
+
+/** Milliseconds until the next effect is due or a lease ends; undefined: nothing waits. */
+export async function nextDueMs(db: Database): Promise<number | undefined> {
+  const { rows } = await db.pool.query(
+    `select (extract(epoch from min(greatest(due, coalesce(lease_until, due))) - clock_timestamp()) * 1000)::bigint as ms
+     from effect where state = 'pending'`,
+  )
+  return rows[0]?.ms ?? undefined
+}

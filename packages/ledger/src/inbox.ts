@@ -1,0 +1,130 @@
+import type { Verdict } from '@rekey/contracts'
+import { apply, type Change, judge, type KnownWorkload, type Rule } from '@rekey/core'
+import type { Database, Queryable } from './database.ts'
+import { append } from './journal.ts'
+import { startIn } from './submit.ts'
+
+/** One event as it arrived. `digest` covers its whole content: the same id with another digest is refused. */
+export type Received = { source: string; id: string; digest: string; emitter: string }
+
+/** Judges a change, opens or joins what its rules name, and records the verdict: one transaction. */
+export async function receive(db: Database, event: Received & { change: Change }): Promise<Verdict> {
+  return once(db, event, async (tx) => {
+    const { change } = event
+    const { rows } = await tx.query('select known from workload where name = $1 for update', [
+      change.workload,
+    ])
+    const known: KnownWorkload | undefined = rows[0]?.known
+    const { rows: rules } = await tx.query('select name, spec from rule order by name')
+    const judgement = judge(
+      known,
+      change,
+      rules.map((r): Rule => ({ name: r.name, ...r.spec })),
+    )
+    if (judgement.kind === 'unknown-workload' || !known)
+      return {
+        verdict: 'unknown-workload',
+        reason: `no workload named ${change.workload} is configured`,
+        rotations: [],
+      }
+    if (judgement.kind === 'no-change')
+      return {
+        verdict: 'no-change',
+        reason: `nothing in it differs from what is known of ${known.name}`,
+        rotations: [],
+      }
+    const what = judgement.differences.map((d) => `${d.field} ${d.was ?? 'unknown'} → ${d.is}`).join(', ')
+    await tx.query('update workload set known = $2 where name = $1', [
+      known.name,
+      JSON.stringify(apply(known, change)),
+    ])
+    if (judgement.kind === 'no-rule')
+      return {
+        verdict: 'no-rule',
+        reason: `${known.name} changed (${what}) and no rule names that`,
+        rotations: [],
+      }
+    const rotations: Verdict['rotations'] = []
+    // Credentials are locked in the order of their names, so that two events cannot wait for each other.
+    const matches = judgement.matches.toSorted((a, b) => (a.credential < b.credential ? -1 : 1))
+    for (const { credential, rule } of matches) {
+      const { source, id, emitter } = event
+      const reason = `${known.name}: ${what}`
+      const started = await startIn(tx, credential, {
+        kind: 'change',
+        actor: emitter,
+        rule,
+        event: `${source} ${id}`,
+        reason,
+      })
+      rotations.push({ credential, rule, ...started })
+    }
+    const how = (word: 'opened' | 'joined') => rotations.some((r) => r.how === word)
+    const verdict = how('opened') ? 'rotation-opened' : how('joined') ? 'joined' : 'queued'
+    return { verdict, reason: `${known.name} changed: ${what}`, rotations }
+  })
+}
+
+/** Records that a readable id came with content that is no event we know. */
+export async function recordRejected(db: Database, event: Received & { reason: string }): Promise<Verdict> {
+  return once(db, event, async () => ({ verdict: 'rejected', reason: event.reason, rotations: [] }))
+}
+
+type Judged = Pick<Verdict, 'verdict' | 'reason' | 'rotations'>
+
+async function once(
+  db: Database,
+  event: Received,
+  work: (tx: Queryable) => Promise<Judged>,
+): Promise<Verdict> {
+  const repeated = await repeat(db.pool, event)
+  if (repeated) return repeated
+  return db.transaction(async (tx) => {
+    const { source, id, digest, emitter } = event
+    // Two deliveries of one event at once: the second waits here, then finds the first one's verdict.
+    await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`inbox ${source} ${id}`])
+    const raced = await repeat(tx, event)
+    if (raced) return raced
+    const judged = await work(tx)
+    const verdict: Verdict = { source, id, ...judged, at: new Date().toISOString() }
+    await tx.query('insert into inbox (source, id, digest, emitter, verdict) values ($1, $2, $3, $4, $5)', [
+      source,
+      id,
+      digest,
+      emitter,
+      JSON.stringify(verdict),
+    ])
+    await append(tx, 'intake', emitter, [{ type: 'EventJudged', ...verdict }])
+    return verdict
+  })
+}
+
+/** The answer to an event that has its verdict: the same content is a duplicate, other content a conflict. */
+async function repeat(tx: Queryable, event: Received): Promise<Verdict | undefined> {
+  const { rows } = await tx.query(
+    'update inbox set repeats = repeats + 1 where source = $1 and id = $2 returning digest, verdict',
+    [event.source, event.id],
+  )
+  const row = rows[0]
+  if (!row) return undefined
+  const first: Verdict = row.verdict
+  if (row.digest === event.digest)
+    return { ...first, verdict: 'duplicate', reason: `judged before: ${first.verdict}` }
+  const reason = 'the same id was judged before with other content; nothing was done'
+  await append(tx, 'intake', event.emitter, [
+    { type: 'EventConflicted', source: event.source, id: event.id, digest: event.digest, first: row.digest },
+  ])
+  return { ...first, verdict: 'conflict', reason, rotations: [] }
+}
+
+export async function readVerdict(
+  db: Database,
+  source: string | undefined,
+  id: string,
+): Promise<Verdict | undefined> {
+  const { rows } = await db.pool.query(
+    'select verdict from inbox where id = $2 and ($1::text is null or source = $1) order by received_at desc limit 1',
+    [source ?? null, id],
+  )
+  return rows[0]?.verdict
+}

@@ -1,0 +1,8 @@
+export type { AuditableEntry, AuditRecord } from './audit-out.ts'
+export type { ConfigurationChange } from './configuration.ts'
+export type { Leased, Waiting } from './effects.ts'
+export type { FleetLedger, JoinedNode, VerifiedAck } from './fleet-ledger.ts'
+export type { JournalEntry } from './journal.ts'
+export { type Ledger, openLedger } from './ledger.ts'
+export { migrate } from './migrate.ts'
+export type { CredentialView, NodeView, RotationDetail, RotationView } from './views.ts'

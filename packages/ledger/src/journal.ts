@@ -1,0 +1,55 @@
+import type { Queryable } from './database.ts'
+
+export type Entry = { type: string; [field: string]: unknown }
+
+export type JournalEntry = {
+  position: number
+  stream: string
+  seq: number
+  type: string
+  data: Record<string, unknown>
+  actor: string
+  /** ISO 8601. */
+  at: string
+}
+
+/** Channels of NOTIFY. The payload is always empty: whoever hears it looks for itself. */
+export const EFFECTS_CHANNEL = 'rekey_effects'
+export const JOURNAL_CHANNEL = 'rekey_journal'
+
+/**
+ * Appends entries to one stream. Call it last in its transaction: it takes the position counter, which serialises
+ * commits, so that positions have no gap and a reader that saw position n has seen every one below it.
+ */
+export async function append(tx: Queryable, stream: string, actor: string, entries: Entry[]): Promise<void> {
+  if (entries.length === 0) return
+  const { rows } = await tx.query(
+    "update counter set value = value + $1 where name = 'position' returning value - $1 as before",
+    [entries.length],
+  )
+  const before: number = rows[0].before
+  await tx.query(
+    `insert into journal (position, stream, seq, type, data, actor)
+     select $1 + item.n, $2, coalesce((select max(seq) from journal where stream = $2), 0) + item.n,
+            item.entry ->> 'type', item.entry - 'type', $3
+     from jsonb_array_elements($4::jsonb) with ordinality as item (entry, n)`,
+    [before, stream, actor, JSON.stringify(entries)],
+  )
+  await tx.query("select pg_notify('rekey_journal', '')")
+}
+
+export async function readJournal(
+  tx: Queryable,
+  filter: { stream?: string; after?: number; limit?: number },
+): Promise<JournalEntry[]> {
+  const { rows } = await tx.query(
+    `select position, stream, seq, type, data, actor, at from journal
+     where position > $1 and ($2::text is null or stream = $2) order by position limit $3`,
+    [filter.after ?? 0, filter.stream ?? null, filter.limit ?? 10_000],
+  )
+  return rows.map((row) => ({ ...row, at: row.at.toISOString() }))
+}
+
+export function rotationStream(id: string): string {
+  return `rotation/${id}`
+}

@@ -1,0 +1,96 @@
+import type { Document, RekeyError } from '@rekey/contracts'
+import type { Cause, Change, EffectResult, Input } from '@rekey/core'
+import * as audit from './audit-out.ts'
+import { configure } from './configuration.ts'
+import { connectDatabase } from './database.ts'
+import * as effects from './effects.ts'
+import * as inbox from './inbox.ts'
+import { EFFECTS_CHANNEL, JOURNAL_CHANNEL, readJournal } from './journal.ts'
+import { listen } from './listen.ts'
+import { createJoinToken, declareGone, fleetLedger } from './nodes.ts'
+import { startIn, submit } from './submit.ts'
+import * as views from './views.ts'
+
+export type Ledger = ReturnType<typeof openLedger>
+
+/** Opens the ledger. `name` is the service, as PostgreSQL shows it in pg_stat_activity. */
+export function openLedger(options: { url: string; name: string }) {
+  const { url, name } = options
+  const db = connectDatabase(url, name)
+  return {
+    /** Events in. */
+    receive: (event: inbox.Received & { change: Change }) => inbox.receive(db, event),
+    recordRejected: (event: inbox.Received & { reason: string }) => inbox.recordRejected(db, event),
+    verdict: (source: string | undefined, id: string) => inbox.readVerdict(db, source, id),
+
+    /** Rotations. */
+    start: (credential: string, cause: Cause) => db.transaction((tx) => startIn(tx, credential, cause)),
+    submit: (rotation: string, input: Input, actor: string) => submit(db, rotation, input, actor),
+
+    /** Effects. */
+    lease: (key: string, by: string, leaseMs: number) => effects.lease(db, key, by, leaseMs),
+    complete: (leased: effects.Leased, result: EffectResult, by: string) =>
+      effects.complete(db, leased, result, by),
+    fail: (leased: effects.Leased, error: RekeyError, by: string) => effects.fail(db, leased, error, by),
+    takeWaiting: (resendMs: number) => effects.takeWaiting(db, resendMs),
+    fireTimers: (actor: string) => effects.fireTimers(db, actor),
+    nextDueMs: () => effects.nextDueMs(db),
+
+    /** Nodes. */
+    fleet: fleetLedger(db),
+    createJoinToken: (request: Parameters<typeof createJoinToken>[1]) => createJoinToken(db, request),
+    declareGone: (node: string, actor: string, reason: string) => declareGone(db, node, actor, reason),
+    instancesOf: (nodes: string[]) => views.instancesOf(db, nodes),
+
+    /** Configuration. */
+    configure: (documents: Document[], run: { apply: boolean; actor: string }) =>
+      configure(db, documents, run),
+
+    /** Audit. */
+    unaudited: (limit: number) => audit.unaudited(db, limit),
+    lastRecord: () => audit.lastRecord(db),
+    storeRecords: (records: audit.AuditRecord[]) => audit.storeRecords(db, records),
+    unsentRecords: (limit: number) => audit.unsentRecords(db, limit),
+    markSent: (sequences: number[]) => audit.markSent(db, sequences),
+    settleIntents: () => audit.settleIntents(db),
+
+    /** Views. */
+    listCredentials: (credential?: string) => views.listCredentials(db, credential),
+    listRotations: (filter: Parameters<typeof views.listRotations>[1]) => views.listRotations(db, filter),
+    showRotation: (id: string) => views.showRotation(db, id),
+    listNodes: () => views.listNodes(db),
+    listRules: () => views.listRules(db),
+    listWorkloads: () => views.listWorkloads(db),
+    journal: (filter: Parameters<typeof readJournal>[1]) => readJournal(db.pool, filter),
+
+    /** Wake-ups. */
+    onEffects: (heard: () => void) => listen(url, `${name}-listen`, EFFECTS_CHANNEL, heard),
+    onJournal: (heard: () => void) => listen(url, `${name}-listen`, JOURNAL_CHANNEL, heard),
+
+    ping: async () => {
+      await db.pool.query('select 1')
+    },
+    /** Only one process holds `lock` at a time; undefined: another has it. */
+    exclusive: (lock: string) => exclusive(db, lock),
+    close: () => db.close(),
+  }
+}
+
+/** A session lock of the database: it ends with the connection, so with the process. */
+async function exclusive(db: ReturnType<typeof connectDatabase>, lock: string) {
+  const client = await db.pool.connect()
+  let lost: (() => void) | undefined
+  client.on('error', () => lost?.())
+  client.on('end', () => lost?.())
+  const { rows } = await client.query('select pg_try_advisory_lock(hashtextextended($1, 0)) as got', [lock])
+  if (!rows[0].got) {
+    client.release()
+    return undefined
+  }
+  return {
+    onLost(callback: () => void) {
+      lost = callback
+    },
+    release: () => client.release(true),
+  }
+}

@@ -1,0 +1,246 @@
+import { createHash, randomBytes } from 'node:crypto'
+import {
+  type CredentialSpec,
+  type DesiredState,
+  type Nack,
+  RekeyError,
+  type UsageMessage,
+} from '@rekey/contracts'
+import { joinerState, type Rotation, rolloutsOf } from '@rekey/core'
+import type { Database, Queryable } from './database.ts'
+import type { FleetLedger, JoinedNode, VerifiedAck } from './fleet-ledger.ts'
+import { append } from './journal.ts'
+import { keyId } from './project.ts'
+import { lockCredential, submitIn } from './submit.ts'
+
+const hashOf = (token: string) => createHash('sha256').update(token).digest('hex')
+
+/** Makes a one-use join token for one node of one workload. Only its hash is kept. */
+export async function createJoinToken(
+  db: Database,
+  request: { node: string; workload: string; ttlMs: number; actor: string },
+): Promise<{ token: string; expiresAt: string }> {
+  const token = randomBytes(32).toString('base64url')
+  return db.transaction(async (tx) => {
+    const { node, workload, ttlMs, actor } = request
+    const { rows: known } = await tx.query('select from workload where name = $1', [workload])
+    if (!known[0]) throw new RekeyError('not_found', `there is no workload named ${workload}`)
+    const { rows } = await tx.query(
+      `insert into join_token (hash, node, workload, expires_at)
+       values ($1, $2, $3, now() + $4 * interval '1 millisecond') returning expires_at`,
+      [hashOf(token), node, workload, ttlMs],
+    )
+    await append(tx, `node/${node}`, actor, [{ type: 'JoinTokenMade', node, workload }])
+    return { token, expiresAt: rows[0].expires_at.toISOString() }
+  })
+}
+
+/** Only the platform or a human says that a node is gone; silence never does. */
+export async function declareGone(db: Database, node: string, actor: string, reason: string): Promise<void> {
+  await db.transaction(async (tx) => {
+    const credentials = await lockCredentialsOf(tx, node)
+    const { rows } = await tx.query("update node set state = 'gone' where name = $1 returning name", [node])
+    if (!rows[0]) throw new RekeyError('not_found', `there is no node named ${node}`)
+    await nodesChanged(tx, credentials, actor)
+    await append(tx, `node/${node}`, actor, [{ type: 'NodeGone', node, reason }])
+  })
+}
+
+async function lockCredentialsOf(tx: Queryable, node: string): Promise<string[]> {
+  const { rows } = await tx.query(
+    'select c.name from credential c join node n on n.workload = c.workload where n.name = $1 order by c.name for update of c',
+    [node],
+  )
+  return rows.map((row) => row.name)
+}
+
+async function nodesChanged(tx: Queryable, credentials: string[], actor: string): Promise<void> {
+  const { rows } = await tx.query(
+    'select open_rotation from credential where name = any($1) and open_rotation is not null order by name',
+    [credentials],
+  )
+  for (const row of rows) await submitIn(tx, row.open_rotation, { type: 'NodesChanged' }, actor)
+}
+
+export function fleetLedger(db: Database): FleetLedger {
+  return {
+    redeemJoinToken: (node, token) => db.transaction((tx) => redeem(tx, node, token)),
+    openSession: (session) => db.transaction((tx) => openSession(tx, session)),
+    async closeSession(node, session) {
+      await db.pool.query(
+        "update node set state = 'lost' where name = $1 and session = $2 and state = 'live'",
+        [node, session],
+      )
+    },
+    desiredStates: (nodes) => desiredStates(db.pool, nodes),
+    async proofKeys(credential) {
+      const { rows } = await db.pool.query(
+        'select generation, proof_key from generation where credential = $1',
+        [credential],
+      )
+      return new Map(rows.map((row) => [row.generation, row.proof_key]))
+    },
+    recordAcks: (acks) => recordAcks(db, acks),
+    recordNacks: (nacks) => recordNacks(db, nacks),
+    recordUsage: (reports) => recordUsage(db, reports),
+    async heard(nodes) {
+      await db.pool.query(
+        `update node n set heard_at = now() from jsonb_to_recordset($1::jsonb) as h (node text, session bigint)
+         where n.name = h.node and n.session = h.session`,
+        [JSON.stringify(nodes)],
+      )
+    },
+  }
+}
+
+async function redeem(tx: Queryable, node: string, token: string): Promise<JoinedNode | undefined> {
+  const { rows } = await tx.query(
+    `update join_token set used_at = now()
+     where hash = $1 and node = $2 and used_at is null and expires_at > now() returning workload`,
+    [hashOf(token), node],
+  )
+  const workload: string | undefined = rows[0]?.workload
+  if (workload === undefined) return undefined
+  const { rows: locked } = await tx.query(
+    'select name, spec, current_generation, revision, open_rotation from credential where workload = $1 order by name for update',
+    [workload],
+  )
+  await tx.query(
+    `insert into node (name, workload) values ($1, $2)
+     on conflict (name) do update set workload = excluded.workload, state = 'lost', session = node.session + 1`,
+    [node, workload],
+  )
+  for (const row of locked) {
+    const { rows: open } = await tx.query('select state from rotation where id = $1', [row.open_rotation])
+    const rotation: Rotation | undefined = open[0]?.state
+    const { accept, refuse, floor } = joinerState(rotation, row.current_generation)
+    await tx.query(
+      `insert into placement (node, credential, revision, accept, refuse, floor) values ($1, $2, $3, $4, $5, $6)
+       on conflict (node, credential) do update set revision = excluded.revision, accept = excluded.accept,
+         refuse = excluded.refuse, floor = excluded.floor, proved_revision = 0, proved = '{}'`,
+      [node, row.name, row.revision, accept, refuse, floor],
+    )
+  }
+  await nodesChanged(
+    tx,
+    locked.map((row) => row.name),
+    `node/${node}`,
+  )
+  await append(tx, `node/${node}`, `node/${node}`, [{ type: 'NodeEnrolled', node, workload }])
+  const credentials = locked.map((row) => ({ credential: row.name, ...readPlace(row.spec) }))
+  return { node, workload, credentials }
+}
+
+function readPlace(spec: CredentialSpec): { mount: string; path: string } {
+  const store = spec.stores.find((s) => s.kind === 'vault-kv')
+  if (!store) throw new RekeyError('invalid_configuration', 'the credential has no vault-kv store')
+  return { mount: store.mount, path: store.path }
+}
+
+/** A new session knows nothing: what an older one proved does not count any more. */
+async function openSession(tx: Queryable, session: { node: string; boot: string; instance: string }) {
+  await lockCredentialsOf(tx, session.node)
+  const { rows } = await tx.query(
+    `update node set session = session + 1, boot = $2, instance = $3, state = 'live', heard_at = now()
+     where name = $1 and state <> 'gone' returning session`,
+    [session.node, session.boot, session.instance],
+  )
+  if (!rows[0])
+    throw new RekeyError('permission_denied', `node ${session.node} is not enrolled, or was declared gone`)
+  await tx.query("update placement set proved_revision = 0, proved = '{}' where node = $1", [session.node])
+  const desired = await desiredStates(tx, [session.node])
+  return { session: Number(rows[0].session), desired: desired.get(session.node) ?? [] }
+}
+
+async function desiredStates(tx: Queryable, nodes: string[]): Promise<Map<string, DesiredState[]>> {
+  const { rows } = await tx.query(
+    `select p.*, c.spec from placement p join credential c on c.name = p.credential
+     where p.node = any($1) order by p.node, p.credential`,
+    [nodes],
+  )
+  const states = new Map<string, DesiredState[]>()
+  for (const row of rows) {
+    const state: DesiredState = {
+      credential: row.credential,
+      revision: row.revision,
+      accept: row.accept.map((generation: number) => ({
+        generation,
+        keyId: keyId(row.credential, generation),
+      })),
+      refuse: row.refuse,
+      floor: row.floor,
+      store: { kind: 'vault-kv', ...readPlace(row.spec) },
+    }
+    states.set(row.node, [...(states.get(row.node) ?? []), state])
+  }
+  return states
+}
+
+async function recordAcks(db: Database, acks: VerifiedAck[]): Promise<void> {
+  const { rows } = await db.pool.query(
+    `update placement p set proved_revision = a.revision, proved = a.proved, proved_at = now(), nack = null
+     from jsonb_to_recordset($1::jsonb) as a (node text, session bigint, credential text, revision bigint, proved integer[]),
+          node n
+     where p.node = a.node and p.credential = a.credential and n.name = a.node and n.session = a.session
+       and n.state = 'live' and p.revision = a.revision
+     returning p.credential, p.revision`,
+    [JSON.stringify(acks)],
+  )
+  const touched = new Map(rows.map((row) => [`${row.credential} ${row.revision}`, row]))
+  for (const { credential, revision } of touched.values()) await waveProved(db, credential, revision)
+}
+
+/** Tells the open rotation once its whole wave has proved: one input for a wave, not one for each node. */
+async function waveProved(db: Database, credential: string, revision: number): Promise<void> {
+  const { rows } = await db.pool.query(
+    'select r.state from credential c join rotation r on r.id = c.open_rotation where c.name = $1',
+    [credential],
+  )
+  const rotation: Rotation | undefined = rows[0]?.state
+  if (!rotation) return
+  const rollout = rolloutsOf(rotation).find((r) => r.revision === revision)
+  const wave = rollout?.waves[rollout.wave]
+  if (!wave) return
+  const { rows: owing } = await db.pool.query(
+    `select 1 from placement p join node n on n.name = p.node
+     where p.credential = $1 and p.node = any($3) and p.proved_revision < $2 and n.state <> 'gone' limit 1`,
+    [credential, revision, wave],
+  )
+  if (owing.length > 0) return
+  await db.transaction((tx) => submitIn(tx, rotation.id, { type: 'WaveProved', revision }, 'fleet'))
+}
+
+async function recordNacks(db: Database, nacks: (Nack & { node: string })[]): Promise<void> {
+  for (const nack of nacks) {
+    const { node, credential, revision, session, generation, reason, detail } = nack
+    await db.transaction(async (tx) => {
+      const row = await lockCredential(tx, credential)
+      const { rows } = await tx.query(
+        `update placement p set nack = $5 from node n
+         where p.node = $1 and p.credential = $2 and p.revision = $3 and n.name = p.node and n.session = $4
+         returning p.node`,
+        [node, credential, revision, session, JSON.stringify({ reason, detail, generation })],
+      )
+      if (!rows[0] || row.open_rotation === null) return
+      const input = { type: 'NodeNacked', node, revision, generation, reason, detail } as const
+      await submitIn(tx, row.open_rotation, input, `node/${node}`)
+    })
+  }
+}
+
+/** Ages become times on the ledger's clock; a time never goes back, because a gateway's restart loses its counters. */
+async function recordUsage(db: Database, reports: (UsageMessage & { node: string })[]): Promise<void> {
+  await db.pool.query(
+    `update placement p set reported_at = clock_timestamp(), usage = (
+       select coalesce(jsonb_agg(jsonb_build_object(
+         'generation', g.generation, 'inFlight', g."inFlight", 'requests', g.requests,
+         'lastUsedAt', greatest(
+           ((extract(epoch from clock_timestamp()) * 1000) - g."lastUseAgeMs")::bigint,
+           (select (u ->> 'lastUsedAt')::bigint from jsonb_array_elements(p.usage) u
+            where (u ->> 'generation')::int = g.generation)))), '[]')
+       from jsonb_to_recordset(r.generations) as g (generation integer, "inFlight" integer, "lastUseAgeMs" double precision, requests bigint))
+     from jsonb_to_recordset($1::jsonb) as r (node text, credential text, session bigint, generations jsonb), node n
+     where p.node = r.node and p.credential = r.credential and n.name = r.node and n.session = r.session`,
+    [JSON.stringify(reports)],
+  )
+}

@@ -1,0 +1,199 @@
+import { type CredentialSpec, RekeyError } from '@rekey/contracts'
+import { type Hold, phaseOf, type Rotation, unmet } from '@rekey/core'
+import type { Database } from './database.ts'
+import { readFacts } from './facts.ts'
+
+/** A rotation as people see it. */
+export type RotationView = {
+  id: string
+  credential: string
+  phase: string
+  mode: string
+  generation: number
+  base: number | null
+  cause: Rotation['cause']
+  causes: number
+  followUps: number
+  hold: Hold | null
+  outcome: string | null
+  exceptions: string[]
+  openedAt: string
+  closedAt: string | null
+}
+
+export type NodeView = {
+  node: string
+  state: 'live' | 'lost' | 'gone'
+  revision: number
+  accept: number[]
+  provedRevision: number
+  proved: number[]
+  nack: { reason: string; detail: string } | null
+  usage: { generation: number; inFlight: number; lastUsedAt: number | null; requests: number }[]
+  reportedAt: string | null
+}
+
+export type RotationDetail = RotationView & {
+  /** What a draining retirement still waits for. */
+  waitsFor: string[]
+  waves: { purpose: string; wave: number; of: number; nodes: string[] }[]
+  nodes: NodeView[]
+  effects: { key: string; kind: string; state: string; attempt: number; outcome: unknown }[]
+}
+
+export type CredentialView = {
+  name: string
+  workload: string
+  purpose: string
+  owner: string
+  environment: string
+  currentGeneration: number | null
+  openRotation: string | null
+  nodes: { live: number; lost: number }
+  generations: {
+    generation: number
+    label: string | null
+    validity: string
+    keyId: string
+    storeVersions: Record<string, string>
+  }[]
+}
+
+export async function listCredentials(db: Database, name?: string): Promise<CredentialView[]> {
+  const { rows } = await db.pool.query(
+    `select c.name, c.workload, c.purpose, c.current_generation, c.open_rotation,
+            w.spec ->> 'owner' as owner, w.spec ->> 'environment' as environment,
+            (select coalesce(jsonb_agg(jsonb_build_object('generation', g.generation, 'label', g.label,
+               'validity', g.validity, 'keyId', g.key_id, 'storeVersions', g.store_versions) order by g.generation), '[]')
+             from generation g where g.credential = c.name) as generations,
+            (select count(*)::int from node n where n.workload = c.workload and n.state = 'live') as live,
+            (select count(*)::int from node n where n.workload = c.workload and n.state = 'lost') as lost
+     from credential c join workload w on w.name = c.workload
+     where $1::text is null or c.name = $1 order by c.name`,
+    [name ?? null],
+  )
+  return rows.map(({ current_generation, open_rotation, live, lost, ...row }) => ({
+    ...row,
+    currentGeneration: current_generation,
+    openRotation: open_rotation,
+    nodes: { live, lost },
+  }))
+}
+
+export async function listRotations(
+  db: Database,
+  filter: { credential?: string; limit?: number },
+): Promise<RotationView[]> {
+  const { rows } = await db.pool.query(
+    `select state, opened_at, closed_at from rotation where $1::text is null or credential = $1
+     order by opened_at desc limit $2`,
+    [filter.credential ?? null, filter.limit ?? 50],
+  )
+  return rows.map(view)
+}
+
+export async function showRotation(db: Database, id: string): Promise<RotationDetail> {
+  const { rows } = await db.pool.query('select state, opened_at, closed_at from rotation where id = $1', [id])
+  if (!rows[0]) throw new RekeyError('not_found', `there is no rotation ${id}`)
+  const rotation: Rotation = rows[0].state
+  const { rows: effects } = await db.pool.query(
+    'select key, kind, state, attempt, outcome from effect where rotation = $1 order by created_at, key',
+    [id],
+  )
+  const tracks = [
+    { of: rotation.successor.generation, rollout: rotation.successor.rollout },
+    ...rotation.retirements.map((r) => ({ of: r.generation, rollout: r.rollout })),
+  ]
+  return {
+    ...view(rows[0]),
+    waitsFor: unmet(rotation, await readFacts(db.pool, rotation.credential)).map((u) => u.message),
+    waves: tracks.flatMap(({ of, rollout }) =>
+      rollout
+        ? [{ purpose: rollout.purpose, wave: rollout.wave, of, nodes: rollout.waves[rollout.wave] ?? [] }]
+        : [],
+    ),
+    nodes: await listPlacements(db, rotation.credential),
+    effects,
+  }
+}
+
+function view(row: { state: Rotation; opened_at: Date; closed_at: Date | null }): RotationView {
+  const { state } = row
+  return {
+    id: state.id,
+    credential: state.credential,
+    phase: phaseOf(state),
+    mode: state.mode,
+    generation: state.successor.generation,
+    base: state.base,
+    cause: state.cause,
+    causes: 1 + state.joined.length,
+    followUps: state.followUp.length,
+    hold: state.hold,
+    outcome: state.outcome,
+    exceptions: state.retirements.flatMap((r) => r.exceptions),
+    openedAt: row.opened_at.toISOString(),
+    closedAt: row.closed_at?.toISOString() ?? null,
+  }
+}
+
+export async function listPlacements(db: Database, credential: string): Promise<NodeView[]> {
+  const { rows } = await db.pool.query(
+    `select p.*, n.state from placement p join node n on n.name = p.node where p.credential = $1 order by p.node`,
+    [credential],
+  )
+  return rows.map((row) => ({
+    node: row.node,
+    state: row.state,
+    revision: row.revision,
+    accept: row.accept,
+    provedRevision: row.proved_revision,
+    proved: row.proved,
+    nack: row.nack,
+    usage: row.usage,
+    reportedAt: row.reported_at?.toISOString() ?? null,
+  }))
+}
+
+export async function listNodes(
+  db: Database,
+): Promise<{ node: string; workload: string; state: string; session: number; heardAt: string | null }[]> {
+  const { rows } = await db.pool.query(
+    'select name, workload, state, session, heard_at from node order by name',
+  )
+  return rows.map((row) => ({
+    node: row.name,
+    workload: row.workload,
+    state: row.state,
+    session: row.session,
+    heardAt: row.heard_at?.toISOString() ?? null,
+  }))
+}
+
+export async function listRules(db: Database): Promise<{ name: string; spec: unknown }[]> {
+  const { rows } = await db.pool.query('select name, spec from rule order by name')
+  return rows
+}
+
+/** What is known of each workload now, for `rules test`. */
+export async function listWorkloads(
+  db: Database,
+): Promise<{ name: string; spec: unknown; known: unknown }[]> {
+  const { rows } = await db.pool.query('select name, spec, known from workload order by name')
+  return rows
+}
+
+export async function credentialSpec(db: Database, name: string): Promise<CredentialSpec> {
+  const { rows } = await db.pool.query('select spec from credential where name = $1', [name])
+  if (!rows[0]) throw new RekeyError('not_found', `there is no credential named ${name}`)
+  return rows[0].spec
+}
+
+/** Which fleet instance each live node is connected to. */
+export async function instancesOf(db: Database, nodes: string[]): Promise<Map<string, string[]>> {
+  const { rows } = await db.pool.query(
+    "select instance, array_agg(name order by name) as nodes from node where name = any($1) and state = 'live' group by instance",
+    [nodes],
+  )
+  return new Map(rows.map((row) => [row.instance, row.nodes]))
+}
