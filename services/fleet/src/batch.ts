@@ -1,0 +1,70 @@
+export type BatchOptions<T> = {
+  flushMs: number
+  itemsMax: number
+  write: (items: T[]) => Promise<void>
+  /** After the last try. What was lost must be asked for again by other means. */
+  onLost: (items: T[], error: unknown) => void
+  /** A later item with the same key takes the place of an earlier one that still waits. */
+  keyOf?: (item: T) => string
+  retryMs?: readonly number[]
+}
+
+/**
+ * Gathers items and writes them together: one statement for a hundred acks instead of a hundred. Writes of one batch
+ * never overlap, so that their order is kept.
+ */
+export class Batch<T> {
+  readonly #options: BatchOptions<T>
+  #waiting = new Map<string, T>()
+  #count = 0
+  #timer: NodeJS.Timeout | undefined
+  #writing: Promise<void> | undefined
+
+  constructor(options: BatchOptions<T>) {
+    this.#options = options
+  }
+
+  add(item: T): void {
+    const key = this.#options.keyOf?.(item) ?? String(this.#count++)
+    // Deleted first, so that a replaced item takes its turn at the end.
+    this.#waiting.delete(key)
+    this.#waiting.set(key, item)
+    if (this.#waiting.size >= this.#options.itemsMax) void this.flush()
+    else this.#timer ??= setTimeout(() => void this.flush(), this.#options.flushMs)
+  }
+
+  /** Writes everything that waits; resolves when it is written or given up. */
+  flush(): Promise<void> {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#writing ??= this.#drain().finally(() => {
+      this.#writing = undefined
+    })
+    return this.#writing
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#waiting.size > 0) {
+      const entries = [...this.#waiting].slice(0, this.#options.itemsMax)
+      for (const [key] of entries) this.#waiting.delete(key)
+      await this.#write(entries.map(([, item]) => item))
+    }
+  }
+
+  async #write(items: T[]): Promise<void> {
+    const pauses = this.#options.retryMs ?? [100, 400, 1_000]
+    for (let tries = 0; ; tries += 1) {
+      try {
+        await this.#options.write(items)
+        return
+      } catch (error) {
+        const pause = pauses[tries]
+        if (pause === undefined) {
+          this.#options.onLost(items, error)
+          return
+        }
+        await new Promise((resolve) => setTimeout(resolve, pause))
+      }
+    }
+  }
+}

@@ -1,0 +1,76 @@
+import { enrolNodeIdentity, type VaultClient } from '@rekey/backend-vault'
+import { EnrolRequest, type EnrolResponse, RekeyError } from '@rekey/contracts'
+import type { FleetLedger } from '@rekey/ledger'
+import type { Counters } from './counters.ts'
+import type { Log } from './log.ts'
+import { spiffeIdOf } from './peer.ts'
+import { requestFault } from './signing-request.ts'
+
+export type EnrolmentAnswer =
+  | { status: 200; body: EnrolResponse }
+  | { status: 400 | 403 | 502 | 503; error: string }
+
+export type EnrolmentOptions = {
+  ledger: Pick<FleetLedger, 'redeemJoinToken'>
+  vault: VaultClient
+  counters: Counters
+  log: Log
+}
+
+const NODE_ROLE = 'rekey-node'
+
+/**
+ * Turns a join token into a node's certificate and Vault identity. Whatever can be known before is checked before
+ * the token is redeemed, because it works once.
+ */
+export async function enrolNode(payload: unknown, options: EnrolmentOptions): Promise<EnrolmentAnswer> {
+  const { ledger, vault, counters, log } = options
+  const refuse = (status: 400 | 403 | 502 | 503, error: string, node?: string): EnrolmentAnswer => {
+    counters.add('enrolment_refused')
+    log.warn({ node, status, reason: error }, 'an enrolment was refused')
+    return { status, error }
+  }
+
+  const parsed = EnrolRequest.safeParse(payload)
+  if (!parsed.success) return refuse(400, 'the request is not an enrolment')
+  const { node, joinToken, csr } = parsed.data
+  const fault = await requestFault(csr, node)
+  if (fault !== undefined) return refuse(400, fault, node)
+  try {
+    await vault.lookupSelf({ signal: AbortSignal.timeout(5_000) })
+  } catch {
+    return refuse(503, 'Vault is not available', node)
+  }
+
+  let joined: Awaited<ReturnType<typeof ledger.redeemJoinToken>>
+  try {
+    joined = await ledger.redeemJoinToken(node, joinToken)
+  } catch {
+    return refuse(503, 'the ledger is not available', node)
+  }
+  if (!joined || joined.node !== node) return refuse(403, 'the join token is not good for this node', node)
+
+  try {
+    const signal = AbortSignal.timeout(20_000)
+    const spiffeId = spiffeIdOf(node)
+    const [signed, identity] = await Promise.all([
+      vault.pkiSign(NODE_ROLE, csr, { uriSans: [spiffeId], signal }),
+      enrolNodeIdentity(vault, { node, reads: joined.credentials }, { signal }),
+    ])
+    counters.add('enrolled')
+    log.info({ node, workload: joined.workload, serial: signed.serial }, 'a node was enrolled')
+    return {
+      status: 200,
+      body: {
+        spiffeId,
+        certificate: signed.certificate,
+        authorities: signed.caChain.map((pem) => `${pem.trim()}\n`).join(''),
+        expiresAt: new Date(signed.expiresAt).toISOString(),
+        vault: { roleId: identity.roleId, wrappedSecretId: identity.wrappedSecretId.reveal() },
+      },
+    }
+  } catch (error) {
+    const why = RekeyError.is(error) ? error.message : 'unexpected failure'
+    return refuse(502, `the token is used up, but Vault failed: ${why}`, node)
+  }
+}

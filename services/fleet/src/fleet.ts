@@ -1,0 +1,220 @@
+import type { Server } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import type { VaultClient } from '@rekey/backend-vault'
+import type { Nack, UsageMessage } from '@rekey/contracts'
+import type { FleetLedger, VerifiedAck } from '@rekey/ledger'
+import type { WebSocket } from 'ws'
+import { Batch } from './batch.ts'
+import { channelServer, type TlsMaterial } from './channel.ts'
+import { Counters } from './counters.ts'
+import { Delivery } from './delivery.ts'
+import { enrolNode } from './enrolment.ts'
+import { enrolmentServer } from './enrolment-server.ts'
+import type { Log } from './log.ts'
+import { NodeSession } from './node-session.ts'
+import { ProofKeys } from './proof-keys.ts'
+import { Sessions } from './sessions.ts'
+
+export type FleetOptions = {
+  instance: string
+  host: string
+  port: number
+  enrolPort: number
+  heartbeatMs: number
+  reconcileMs?: number
+  tls: TlsMaterial
+  ledger: FleetLedger
+  vault: VaultClient
+  completed?: (effect: string) => Promise<void>
+  log: Log
+}
+
+/** One running fleet instance: the channel, the enrolment, and what flows between them and the ledger. */
+export class Fleet {
+  readonly counters = new Counters()
+  readonly sessions = new Sessions()
+  readonly delivery: Delivery
+  readonly #options: FleetOptions
+  readonly #channel: ReturnType<typeof channelServer>
+  readonly #enrolment: Server
+  readonly #acks: Batch<VerifiedAck>
+  readonly #nacks: Batch<Nack & { node: string }>
+  readonly #usage: Batch<UsageMessage & { node: string }>
+  readonly #proofKeys: ProofKeys
+  readonly #timers: NodeJS.Timeout[] = []
+
+  constructor(options: FleetOptions) {
+    const { ledger, vault, log, tls } = options
+    const { counters, sessions } = this
+    this.#options = options
+    this.delivery = new Delivery({
+      ledger,
+      sessions,
+      ...(options.completed && { completed: options.completed }),
+    })
+    this.#proofKeys = new ProofKeys(ledger)
+    // A lost answer is got back by a new session, in which the node proves everything again.
+    const onLost = (items: { node: string; session: number }[], error: unknown) => {
+      counters.add('lost_writes', items.length)
+      log.error(
+        { count: items.length, error },
+        'answers of nodes could not be written, ending their sessions',
+      )
+      for (const { node, session } of items) {
+        const now = sessions.get(node)
+        if (now?.session === session) now.terminate()
+      }
+    }
+    this.#acks = new Batch<VerifiedAck>({
+      flushMs: 20,
+      itemsMax: 100,
+      write: (acks) => ledger.recordAcks(acks),
+      keyOf: (ack) => `${ack.node} ${ack.credential}`,
+      onLost,
+    })
+    this.#nacks = new Batch<Nack & { node: string }>({
+      flushMs: 20,
+      itemsMax: 100,
+      write: (nacks) => ledger.recordNacks(nacks),
+      keyOf: (nack) => `${nack.node} ${nack.credential}`,
+      onLost,
+    })
+    this.#usage = new Batch<UsageMessage & { node: string }>({
+      flushMs: 250,
+      itemsMax: 500,
+      write: (reports) => ledger.recordUsage(reports),
+      keyOf: (report) => `${report.node} ${report.credential}`,
+      retryMs: [],
+      // The next report says the same and more.
+      onLost: (items, error) =>
+        log.warn({ count: items.length, error }, 'usage reports could not be written'),
+    })
+    this.#channel = channelServer({
+      tls,
+      counters,
+      log,
+      onNode: (node, socket) => this.#welcome(node, socket),
+    })
+    this.#enrolment = enrolmentServer({
+      tls: { key: tls.key, cert: tls.cert },
+      enrol: (payload) => enrolNode(payload, { ledger, vault, counters, log }),
+      log,
+    })
+  }
+
+  async start(): Promise<{ port: number; enrolPort: number }> {
+    const { host, port, enrolPort, heartbeatMs, reconcileMs, log } = this.#options
+    await Promise.all([listen(this.#channel.server, port, host), listen(this.#enrolment, enrolPort, host)])
+    this.#every(heartbeatMs, () => this.#beat())
+    this.#every(reconcileMs ?? 2_000, () => this.delivery.reconcile())
+    const ports = { port: portOf(this.#channel.server), enrolPort: portOf(this.#enrolment) }
+    log.info({ instance: this.#options.instance, ...ports }, 'the fleet channel is open')
+    return ports
+  }
+
+  /** New certificates apply to new connections; the old ones go on. */
+  renewTls(tls: TlsMaterial): void {
+    this.#channel.server.setSecureContext(tls)
+    this.#enrolment.setSecureContext({ key: tls.key, cert: tls.cert })
+  }
+
+  async stop(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer)
+    const open = this.sessions.all()
+    this.#enrolment.close()
+    this.#channel.server.close()
+    await Promise.all([this.#acks.flush(), this.#nacks.flush(), this.#usage.flush()])
+    await Promise.all(open.map((s) => this.#options.ledger.closeSession(s.node, s.session).catch(() => {})))
+    for (const session of open) session.close(1001, 'the fleet instance ends')
+    for (const socket of this.#channel.sockets.clients) socket.close(1001)
+    setTimeout(() => {
+      for (const socket of this.#channel.sockets.clients) socket.terminate()
+    }, 500).unref()
+  }
+
+  #welcome(node: string, socket: WebSocket): void {
+    const { ledger, log, instance, heartbeatMs } = this.#options
+    const { counters, sessions } = this
+    const session = new NodeSession({
+      node,
+      heartbeatMs,
+      wire: {
+        send: (text) => socket.send(text),
+        close: (code, reason) => socket.close(code, reason),
+        terminate: () => socket.terminate(),
+        ping: () => socket.ping(),
+        get bufferedBytes() {
+          return socket.bufferedAmount
+        },
+      },
+      open: (boot) => ledger.openSession({ node, boot, instance }),
+      onOpen: (opened) => {
+        counters.add('sessions_opened')
+        if (!sessions.enter(opened)) {
+          opened.close(4001, 'a newer session was opened')
+          return false
+        }
+        log.info({ node, session: opened.session }, 'a node is connected')
+        return true
+      },
+      proofKeys: this.#proofKeys,
+      onAck: (ack) => this.#acks.add(ack),
+      onNack: (nack) => this.#nacks.add(nack),
+      onUsage: (usage) => this.#usage.add(usage),
+      counters,
+      log,
+    })
+    socket.on('message', (data, isBinary) => {
+      session.receive(isBinary ? undefined : data.toString()).catch((error: unknown) => {
+        log.error({ node, error }, 'a message could not be handled')
+        socket.terminate()
+      })
+    })
+    socket.on('pong', () => session.heard())
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      counters.add('malformed')
+      log.warn({ node, code: error.code }, 'the connection of a node broke a rule')
+    })
+    socket.on('close', () => {
+      session.closed()
+      sessions.leave(session)
+      if (session.session === 0) return
+      counters.add('sessions_closed')
+      log.info({ node, session: session.session }, 'a node is disconnected')
+      ledger.closeSession(node, session.session).catch((error: unknown) => {
+        // Its silence will tell the ledger the same, later.
+        log.warn({ node, error }, 'the end of a session could not be written')
+      })
+    })
+  }
+
+  async #beat(): Promise<void> {
+    const alive = this.sessions.all().filter((session) => session.beat())
+    if (alive.length > 0) {
+      await this.#options.ledger.heard(alive.map(({ node, session }) => ({ node, session })))
+    }
+  }
+
+  #every(ms: number, task: () => Promise<void>): void {
+    let busy = false
+    const timer = setInterval(() => {
+      if (busy) return
+      busy = true
+      task()
+        .catch((error: unknown) => this.#options.log.warn({ error }, 'a periodic task failed'))
+        .finally(() => {
+          busy = false
+        })
+    }, ms)
+    this.#timers.push(timer)
+  }
+}
+
+function listen(server: Server, port: number, host: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, () => resolve())
+  })
+}
+
+const portOf = (server: Server) => (server.address() as AddressInfo).port

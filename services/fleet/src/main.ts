@@ -1,0 +1,77 @@
+import { connectVault } from '@rekey/backend-vault'
+import { openLedger } from '@rekey/ledger'
+import { startWorker } from '@rekey/queues'
+import { createLogger, onShutdown, readConfig, secretFile, serveHealth } from '@rekey/runtime'
+import { Environment } from './environment.ts'
+import { Fleet } from './fleet.ts'
+import { issueServerCertificate, keepRenewed, publishAuthority } from './server-certificate.ts'
+
+const log = createLogger({ service: 'fleet' })
+
+const LEASE_MS = 10_000
+
+async function start(): Promise<void> {
+  const env = readConfig(Environment)
+  const ledger = openLedger({ url: env.DATABASE_URL, name: 'fleet' })
+  const vault = connectVault({
+    addr: env.VAULT_ADDR,
+    roleId: secretFile(env.VAULT_ROLE_ID_FILE).reveal(),
+    secretIdFile: env.VAULT_SECRET_ID_FILE,
+  })
+  const issue = () => issueServerCertificate(vault, { names: env.FLEET_SERVER_NAMES, host: env.FLEET_HOST })
+  const certificate = await issue()
+  await publishAuthority(env.FLEET_CA_FILE, certificate.tls.ca)
+
+  const fleet = new Fleet({
+    instance: env.FLEET_INSTANCE,
+    host: env.FLEET_HOST,
+    port: env.FLEET_PORT,
+    enrolPort: env.FLEET_ENROL_PORT,
+    heartbeatMs: env.HEARTBEAT_MS,
+    tls: certificate.tls,
+    ledger: ledger.fleet,
+    vault,
+    // Sent is all that the effect asks for; whether it arrived is a matter of the acks. Where several instances
+    // share a cell, the first one ends the effect, and the reconciliation of the others makes up for a lost job.
+    async completed(effect) {
+      const leased = await ledger.lease(effect, env.FLEET_INSTANCE, LEASE_MS)
+      if (leased) await ledger.complete(leased, { kind: 'deliver' }, 'fleet')
+    },
+    log,
+  })
+  await fleet.start()
+  const renewal = keepRenewed(certificate, { issue, apply: (next) => fleet.renewTls(next.tls), log })
+  const worker = await startWorker({
+    redisUrl: env.REDIS_URL,
+    queue: `fleet-${env.FLEET_INSTANCE}`,
+    concurrency: 4,
+    handler: (job) => fleet.delivery.deliver(job),
+    onError: (error) => log.warn({ error }, 'a delivery failed, the reconciliation makes up for it'),
+  })
+  const health =
+    env.FLEET_HEALTH_PORT === undefined
+      ? undefined
+      : await serveHealth({
+          port: env.FLEET_HEALTH_PORT,
+          host: env.FLEET_HOST,
+          checks: [
+            { name: 'ledger', run: () => ledger.ping() },
+            { name: 'vault', run: () => vault.lookupSelf() },
+          ],
+        })
+
+  onShutdown(log, async () => {
+    renewal.stop()
+    await Promise.all([worker.close(), health?.close()])
+    await fleet.stop()
+    vault.close()
+    await ledger.close()
+  })
+}
+
+try {
+  await start()
+} catch (error) {
+  log.error({ error }, 'the fleet service could not start')
+  process.exit(1)
+}
