@@ -121,10 +121,9 @@ export function vaultKv(session: VaultSession): VaultKv {
 
     async kvList(mount, path, bound) {
       const what = `list ${mount}/${path}`
-      const reply = await session.send(
-        { method: 'LIST', path: vaultPath(mount, 'metadata', path), what, answers: [404] },
-        bound,
-      )
+      // Vault's other form is the HTTP verb LIST, which proxies may not know.
+      const request = { method: 'GET', path: vaultPath(mount, 'metadata', path), what } as const
+      const reply = await session.send({ ...request, query: { list: 'true' }, answers: [404] }, bound)
       const keys = isRecord(reply.body.data) ? reply.body.data.keys : undefined
       return Array.isArray(keys) ? keys.filter((key) => typeof key === 'string') : []
     },

@@ -23,7 +23,7 @@ export type AppRole = { roleId: string; mount?: string } & (
 )
 
 export type VaultRequest = {
-  method: 'GET' | 'POST' | 'PUT' | 'DELETE' | 'LIST' | 'PATCH'
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** Below `/v1/`; made by `vaultPath`. */
   path: string
   /** What we are doing, for an error's message. Names, never values. */
@@ -80,7 +80,6 @@ export function vaultSession(
     const headers: Record<string, string> = { 'X-Vault-Request': 'true' }
     if (held) headers['X-Vault-Token'] = held
     if (request.wrapTtlSeconds) headers['X-Vault-Wrap-TTL'] = `${request.wrapTtlSeconds}s`
-    if (request.method === 'PATCH') headers['Content-Type'] = 'application/merge-patch+json'
     const query = request.query ? `?${new URLSearchParams(request.query)}` : ''
     const body = await beforeDeadline(
       signal,
@@ -174,22 +173,29 @@ export function vaultSession(
     }
   }
 
+  async function exchange(request: VaultRequest, bound: Bound): Promise<VaultReply> {
+    if (request.token) return attempt(request, request.token.reveal(), bound)
+    const held = await currentToken(bound)
+    try {
+      return await attempt(request, held, bound)
+    } catch (error) {
+      const canLogIn = identity !== 'none' && !('token' in identity)
+      // A 403 is either a missing right or a token that is gone; only the second is worth a new login.
+      if (refusalOf(error)?.status !== 403 || !canLogIn || !held) throw error
+      if (token?.text === held) {
+        if (!(await isDead(held, bound))) throw error
+        token = undefined
+      }
+      const fresh = token ?? (await enter(() => logIn(identity), bound))
+      return await attempt(request, fresh.text, bound)
+    }
+  }
+
   return {
     addr,
     async send(request, bound = {}) {
       try {
-        if (request.token) return await attempt(request, request.token.reveal(), bound)
-        const held = await currentToken(bound)
-        try {
-          return await attempt(request, held, bound)
-        } catch (error) {
-          const expired = refusalOf(error)?.status === 403 && identity !== 'none' && !('token' in identity)
-          // A 403 is either a missing right or a token that is gone; only the second is worth a new login.
-          if (!expired || !held || !(await isDead(held, bound))) return answered(error, request)
-          if (token?.text === held) token = undefined
-          const fresh = token ?? (await enter(() => logIn(identity), bound))
-          return await attempt(request, fresh.text, bound)
-        }
+        return await exchange(request, bound)
       } catch (error) {
         return answered(error, request)
       }

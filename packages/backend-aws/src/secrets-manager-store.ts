@@ -1,0 +1,223 @@
+import {
+  type ListedVersion,
+  type ReadValue,
+  RekeyError,
+  type Store,
+  type StoredValue,
+} from '@rekey/contracts'
+import type { Bound, Labels, SecretsManager, SecretVersion } from './client.ts'
+import { EMPTY, secretString, storedValueOf } from './secret-string.ts'
+import { emptyVersion, generationVersion, restoreVersion } from './version-id.ts'
+
+const PENDING = 'AWSPENDING'
+const CURRENT = 'AWSCURRENT'
+const LABELS: Record<string, 'pending' | 'current' | 'previous'> = {
+  [PENDING]: 'pending',
+  [CURRENT]: 'current',
+  AWSPREVIOUS: 'previous',
+}
+
+/**
+ * A credential in AWS Secrets Manager. A rotation costs five calls: describe and put to stage; describe, move
+ * AWSCURRENT and drop AWSPENDING to promote.
+ *
+ * - The version id of a generation follows from its name alone, so AWS itself lets the first staged value win.
+ * - Promotion is a compare-and-set: AWS moves AWSCURRENT only off the version that we name.
+ * - AWS makes the very first version of a secret current, whatever label is asked for. A first version without a
+ *   value (`emptyVersion`) takes that, so that a staged value is seen by nobody.
+ * - A version without a label counts as gone: nothing but its id leads to it, and AWS removes it in its own time.
+ */
+export function secretsManagerStore(client: SecretsManager, ref: { secretId: string }): Store {
+  const { secretId } = ref
+  const empty = emptyVersion(secretId)
+  const versionOf = (generation: number) => generationVersion(secretId, generation)
+
+  const foreign = (why: string) => new RekeyError('foreign_writer', `secret ${secretId}: ${why}`)
+
+  function readValueOf(found: SecretVersion): ReadValue {
+    const stored = storedValueOf(found.text)
+    if (!stored) throw foreign('it holds a version that Rekey did not write')
+    return { ...stored, storeVersion: found.versionId }
+  }
+
+  async function generationAt(versionId: string, bound: Bound): Promise<number | undefined> {
+    const found = await client.get(secretId, { versionId }, bound)
+    return found && storedValueOf(found.text)?.generation
+  }
+
+  /** The versions, other than its own, that hold a generation: those put back by `restore`. */
+  async function restoredCopies(generation: number, labels: Labels, bound: Bound): Promise<SecretVersion[]> {
+    const copies: SecretVersion[] = []
+    for (const versionId of labels.keys()) {
+      if (versionId === versionOf(generation) || versionId === empty) continue
+      const found = await client.get(secretId, { versionId }, bound)
+      if (found && storedValueOf(found.text)?.generation === generation) copies.push(found)
+    }
+    return copies
+  }
+
+  async function makeEmpty(labels: Labels | undefined, bound: Bound): Promise<void> {
+    if (!labels) await client.create(secretId, empty, EMPTY, bound)
+    else if (labels.size === 0)
+      await client.put(secretId, { token: empty, text: EMPTY, label: CURRENT }, bound)
+  }
+
+  /** Our own older leftover may lose the label: its retirement destroys it anyway. Nobody else's may. */
+  async function checkPending(labels: Labels, value: StoredValue, bound: Bound): Promise<void> {
+    const pending = versionWith(labels, PENDING)
+    if (pending === undefined) return
+    const generation = await generationAt(pending, bound)
+    if (generation === undefined || pending !== versionOf(generation)) {
+      throw foreign(`version ${pending} is pending, and Rekey did not write it`)
+    }
+    if (generation > value.generation) {
+      throw new RekeyError(
+        'not_allowed_now',
+        `secret ${secretId}: generation ${generation} is pending already`,
+      )
+    }
+  }
+
+  async function dropPending(versionId: string, labels: Labels, bound: Bound): Promise<void> {
+    if (!labels.get(versionId)?.includes(PENDING)) return
+    // `refused` means that it is not there any more, which is what we want.
+    await client.moveLabel(secretId, { label: PENDING, from: versionId }, bound)
+  }
+
+  return {
+    kind: 'aws-secrets-manager',
+
+    async stage(value, call) {
+      const versionId = versionOf(value.generation)
+      const labels = await client.labels(secretId, call)
+      if (!labels?.has(versionId)) {
+        if (labels) await checkPending(labels, value, call)
+        if (!labels || labels.size === 0) await makeEmpty(labels, call)
+        const version = { token: versionId, text: secretString(value), label: PENDING }
+        const put = await client.put(secretId, version, call)
+        if (put === 'done') return { ...value, storeVersion: versionId }
+        if (put === 'absent')
+          throw new RekeyError('not_found', `secret ${secretId} was deleted in mid-rotation`)
+      }
+      const there = await client.get(secretId, { versionId }, call)
+      if (!there)
+        throw new RekeyError('bad_response', `secret ${secretId}: version ${versionId} came and went`)
+      const stored = readValueOf(there)
+      if (stored.generation !== value.generation)
+        throw foreign(`version ${versionId} holds another generation`)
+      return stored
+    },
+
+    async read(generation, call) {
+      const own = await client.get(secretId, { versionId: versionOf(generation) }, call)
+      if (own && own.labels.length > 0) return readValueOf(own)
+      const [restored] = await restoredCopies(
+        generation,
+        (await client.labels(secretId, call)) ?? new Map(),
+        call,
+      )
+      return restored && readValueOf(restored)
+    },
+
+    async readCurrent(call) {
+      const current = await client.get(secretId, { label: CURRENT }, call)
+      return current && current.versionId !== empty ? readValueOf(current) : undefined
+    },
+
+    async promote(generation, expected, call) {
+      const versionId = versionOf(generation)
+      const labels = (await client.labels(secretId, call)) ?? new Map<string, string[]>()
+      const current = versionWith(labels, CURRENT)
+      if (current === versionId) {
+        await dropPending(versionId, labels, call)
+        return versionId
+      }
+      if (current !== (expected ?? (current === undefined ? undefined : empty))) {
+        // The generation may be current by a version that `restore` wrote.
+        if (current && (await generationAt(current, call)) === generation) return current
+        throw foreign(`AWSCURRENT is on ${current ?? 'no version'}, not on ${expected ?? 'none'} as expected`)
+      }
+      if (!labels.get(versionId)?.includes(PENDING)) {
+        if (current && (await generationAt(current, call)) === generation) return current
+        const pending = versionWith(labels, PENDING)
+        if (pending) throw foreign(`version ${pending} took AWSPENDING away`)
+        // Its label may be gone (an old generation, or one that lost it); a version still there can be promoted.
+        if (!labels.has(versionId)) {
+          throw new RekeyError(
+            'value_lost',
+            `secret ${secretId} has no pending value of generation ${generation}`,
+          )
+        }
+      }
+      const move = { label: CURRENT, to: versionId, ...(current !== undefined && { from: current }) }
+      if ((await client.moveLabel(secretId, move, call)) === 'refused') {
+        const now = versionWith((await client.labels(secretId, call)) ?? new Map(), CURRENT)
+        if (now !== versionId) throw foreign(`AWSCURRENT went to ${now ?? 'no version'} in mid-promotion`)
+      }
+      await dropPending(versionId, labels, call)
+      return versionId
+    },
+
+    async restore(value, call) {
+      const version = {
+        token: restoreVersion(secretId, call.key),
+        text: secretString(value),
+        label: CURRENT,
+      }
+      let put = await client.put(secretId, version, call)
+      if (put === 'absent') {
+        await makeEmpty(undefined, call)
+        put = await client.put(secretId, version, call)
+      }
+      if (put === 'done') return version.token
+      if (put === 'absent')
+        throw new RekeyError('not_found', `secret ${secretId} was deleted in mid-rotation`)
+      throw new RekeyError('conflict', `secret ${secretId}: ${call.key} put back another value before`)
+    },
+
+    /**
+     * Secrets Manager has no call that ends one version. Taking its labels away is all there is: AWS counts such a
+     * version as deprecated and deletes it without notice (at once it is refused to no one who knows the version
+     * id and may read by it). What makes the value worthless is its revocation, which comes before this.
+     */
+    async destroy(generation, call) {
+      const labels = await client.labels(secretId, call)
+      if (!labels) return
+      const own = versionOf(generation)
+      const copies = await restoredCopies(generation, labels, call)
+      const versionIds = [...(labels.has(own) ? [own] : []), ...copies.map((copy) => copy.versionId)]
+      if (versionIds.some((versionId) => labels.get(versionId)?.includes(CURRENT))) {
+        throw new RekeyError(
+          'not_allowed_now',
+          `generation ${generation} is what readers of secret ${secretId} get; another must be current first`,
+        )
+      }
+      for (const versionId of versionIds) {
+        for (const label of labels.get(versionId) ?? []) {
+          // `refused`: the label has moved on by itself.
+          await client.moveLabel(secretId, { label, from: versionId }, call)
+        }
+      }
+    },
+
+    async list(call) {
+      const labels = (await client.labels(secretId, call)) ?? new Map<string, string[]>()
+      const listed: ListedVersion[] = []
+      for (const [storeVersion, stages] of labels) {
+        if (storeVersion === empty) continue
+        const generation = await generationAt(storeVersion, call)
+        listed.push({
+          storeVersion,
+          labels: stages.flatMap((stage) => LABELS[stage] ?? []),
+          ...(generation !== undefined && { generation }),
+        })
+      }
+      return listed
+    },
+  }
+}
+
+function versionWith(labels: Labels, label: string): string | undefined {
+  for (const [versionId, held] of labels) if (held.includes(label)) return versionId
+  return undefined
+}
