@@ -31,7 +31,7 @@ export class FleetLink {
   #failures = 0
   #again: NodeJS.Timeout | undefined
   #silence: NodeJS.Timeout | undefined
-  #stopped = false
+  readonly #end = new AbortController()
   #why: string | undefined
 
   constructor(options: LinkOptions) {
@@ -52,7 +52,7 @@ export class FleetLink {
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true
+    this.#end.abort()
     clearTimeout(this.#again)
     const socket = this.#socket
     if (!socket || socket.readyState === WebSocket.CLOSED) return
@@ -129,7 +129,7 @@ export class FleetLink {
       const wasUp = this.#session !== undefined
       this.#session = undefined
       if (wasUp) this.#options.onDown()
-      if (this.#stopped) return
+      if (this.#end.signal.aborted) return
       const delayMs = backoffMs(this.#failures, this.#options.backoff ?? { baseMs: 250, capMs: 15_000 })
       // The first failure of a row is worth a line, and then every tenth.
       if (this.#failures % 10 === 0) {

@@ -61,12 +61,11 @@ export class CredentialKeeper {
   #problem: Problem | undefined
   #acked: string | undefined
   #nacked: string | undefined
-  #wanted = false
+  #next: 'attempt' | 'nothing' = 'nothing'
   #running: Promise<void> | undefined
   #retry: NodeJS.Timeout | undefined
   #failures = 0
-  #stopped = false
-  #started = false
+  #phase: 'new' | 'started' | 'stopped' = 'new'
 
   constructor(options: KeeperOptions) {
     this.#options = options
@@ -77,9 +76,9 @@ export class CredentialKeeper {
   /** Goes back to the last order from the journal, before any fleet is there. Resolves after the first attempt. */
   async start(): Promise<void> {
     const entry = await this.#options.journal.read().finally(() => {
-      this.#started = true
+      if (this.#phase === 'new') this.#phase = 'started'
     })
-    if (!entry) return this.#wanted ? this.#kick() : undefined
+    if (!entry) return this.#next === 'attempt' ? this.#kick() : undefined
     this.#lastApplied = entry.applied
     const known = [entry.desired, entry.applied].flatMap((s) => s?.accept.map((a) => a.generation) ?? [])
     this.#book.given([...known, ...entry.desired.refuse], performance.now(), true)
@@ -112,9 +111,9 @@ export class CredentialKeeper {
   /** Looks whether the software still holds what it was given; if not, gives it again. */
   async check(): Promise<void> {
     const applied = this.#applied
-    if (!applied || this.#running || this.#stopped || !this.adapter.holds) return
+    if (!applied || this.#running || this.#isStopped() || !this.adapter.holds) return
     const holds = await this.adapter.holds(applied.reached.accept).catch(() => false)
-    if (holds || this.#running || this.#stopped || applied !== this.#applied) return
+    if (holds || this.#running || this.#isStopped() || applied !== this.#applied) return
     this.#options.log.warn(
       { credential: this.credential },
       'the gateway does not hold its keys, applying them again',
@@ -149,26 +148,32 @@ export class CredentialKeeper {
 
   /** Ends after the step at hand. The software keeps what it has. */
   async stop(): Promise<void> {
-    this.#stopped = true
+    this.#phase = 'stopped'
     clearTimeout(this.#retry)
     await this.#running
     await this.adapter.close()
   }
 
   #kick(): Promise<void> {
-    this.#wanted = true
+    this.#next = 'attempt'
     clearTimeout(this.#retry)
     // Before the journal is read, an order could be older than what this node already took.
-    if (!this.#started) return Promise.resolve()
+    if (this.#phase !== 'started') return Promise.resolve()
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined
+      // Asked for between the loop's last look and this line.
+      if (this.#next === 'attempt') void this.#kick()
     })
     return this.#running
   }
 
+  #isStopped(): boolean {
+    return this.#phase === 'stopped'
+  }
+
   async #run(): Promise<void> {
-    while (this.#wanted && !this.#stopped) {
-      this.#wanted = false
+    while (this.#next === 'attempt' && this.#phase === 'started') {
+      this.#next = 'nothing'
       const state = this.#order
       if (!state) return
       let outcome: Attempt
@@ -180,7 +185,7 @@ export class CredentialKeeper {
         const problem = { reason: 'adapter_failed', detail, generation: null, retry: true } as const
         outcome = { kind: 'failed', problem }
       }
-      if (this.#stopped || outcome.kind === 'stale' || state !== this.#order) continue
+      if (this.#isStopped() || outcome.kind === 'stale' || state !== this.#order) continue
       if (outcome.kind === 'reached') {
         this.#answerReached(state)
       } else {
@@ -200,7 +205,7 @@ export class CredentialKeeper {
       adapter: this.adapter,
       values,
       held: this.#held,
-      isStale: () => this.#stopped || state !== this.#order,
+      isStale: () => this.#isStopped() || state !== this.#order,
     })
     if (outcome.kind !== 'reached') return outcome
 
