@@ -46,13 +46,15 @@ beforeAll(async () => {
   iam = new IAMClient(options(admin))
 }, 120_000)
 
-afterAll(() => stack?.stop())
+afterAll(() => stack.stop())
 
 const token = () => randomUUID()
 
 async function secretWith(value: string, first = token()): Promise<{ SecretId: string; first: string }> {
   const SecretId = `test/${randomUUID()}`
-  await secrets.send(new CreateSecretCommand({ Name: SecretId, SecretString: value, ClientRequestToken: first }))
+  await secrets.send(
+    new CreateSecretCommand({ Name: SecretId, SecretString: value, ClientRequestToken: first }),
+  )
   return { SecretId, first }
 }
 
@@ -126,9 +128,7 @@ describe('PutSecretValue', () => {
     const ClientRequestToken = token()
     const puts = Array.from({ length: 16 }, (_, i) =>
       refusal(
-        secrets.send(
-          new PutSecretValueCommand({ SecretId, SecretString: `racer ${i}`, ClientRequestToken }),
-        ),
+        secrets.send(new PutSecretValueCommand({ SecretId, SecretString: `racer ${i}`, ClientRequestToken })),
       ),
     )
     const outcomes = await Promise.all(puts)
@@ -155,7 +155,7 @@ describe('PutSecretValue', () => {
 
   test('refuses 64 KiB and one byte, a short token, and a version too many', async () => {
     const { SecretId } = await secretWith('one')
-    const put = (SecretString: string, ClientRequestToken = token()) =>
+    const put = (SecretString: string, ClientRequestToken: string = token()) =>
       refusal(secrets.send(new PutSecretValueCommand({ SecretId, SecretString, ClientRequestToken })))
     expect(await put('x'.repeat(65_536))).toBe('accepted')
     expect(await put('x'.repeat(65_537))).toBe('InvalidParameterException')
@@ -194,7 +194,10 @@ describe('UpdateSecretVersionStage', () => {
     expect(await refusal(move(SecretId, 'AWSCURRENT', second))).toBe('InvalidParameterException')
     expect(await refusal(move(SecretId, 'AWSCURRENT', second, second))).toBe('InvalidParameterException')
     expect(await refusal(move(SecretId, 'AWSCURRENT', second, first))).toBe('accepted')
-    expect(await stages(SecretId)).toEqual({ [first]: ['AWSPREVIOUS'], [second]: ['AWSPENDING', 'AWSCURRENT'] })
+    expect(await stages(SecretId)).toEqual({
+      [first]: ['AWSPREVIOUS'],
+      [second]: ['AWSPENDING', 'AWSCURRENT'],
+    })
   })
 
   test('does not take AWSCURRENT away altogether', async () => {
@@ -308,7 +311,10 @@ describe('an IAM access key', () => {
       expect(await read({ id, secret: 'test' }, SecretId)).toBe('UnrecognizedClientException')
     const unsigned = await fetch(stack.aws.endpoint, {
       method: 'POST',
-      headers: { 'content-type': 'application/x-amz-json-1.1', 'x-amz-target': 'secretsmanager.GetSecretValue' },
+      headers: {
+        'content-type': 'application/x-amz-json-1.1',
+        'x-amz-target': 'secretsmanager.GetSecretValue',
+      },
       body: JSON.stringify({ SecretId }),
     })
     expect(unsigned.status).toBe(400)

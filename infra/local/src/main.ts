@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { lastLine } from './command.ts'
+import { CommandFailed, lastLine } from './command.ts'
 import { Complaint } from './complaint.ts'
 import { endOrphans } from './orphan.ts'
 import { accepts } from './port.ts'
@@ -162,7 +162,8 @@ async function logs(dir: string, name: string | undefined, follow: boolean): Pro
 async function down(dir: string): Promise<number> {
   const stopped = await endLauncher(dir)
   const orphans = await endOrphans(dir)
-  await rm(join(dir, 'stack.json'), { force: true })
+  for (const left of ['stack.json', 'data', 'admin', 'identities'])
+    await rm(join(dir, left), { recursive: true, force: true })
   if (orphans.length > 0) say(`ended what a crash had left: ${orphans.join(', ')}`)
   say(stopped || orphans.length > 0 ? 'The stack is down.' : 'Nothing was running.')
   return EXIT.done
@@ -199,7 +200,8 @@ main(process.argv.slice(2)).then(
   (code) => process.exit(code),
   (error: unknown) => {
     const usage = String((error as { code?: string }).code).startsWith('ERR_PARSE_ARGS')
-    if (usage || error instanceof Complaint) process.stderr.write(`${lastLine((error as Error).message)}\n`)
+    if (usage || error instanceof Complaint || error instanceof CommandFailed)
+      process.stderr.write(`${lastLine((error as Error).message)}\n`)
     else console.error(error)
     process.exit(usage ? EXIT.usage : EXIT.failed)
   },

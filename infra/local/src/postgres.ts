@@ -150,9 +150,8 @@ async function unprivilegedUser(): Promise<User> {
 async function dataFolder(dir: string, user: User | undefined): Promise<string> {
   const inside = join(dir, 'data', 'postgres')
   const data =
-    !user || (await isReachable(dirname(inside))) ? inside : join(await rootsPlace(), 'data', slug(dir))
+    !user || (await isReachable(dirname(inside))) ? inside : join(await rootsPlace(), `data${slug(dir)}`)
   await rm(data, { recursive: true, force: true })
-  await mkdir(dirname(data), { recursive: true, mode: 0o711 })
   await mkdir(data, { mode: 0o700 })
   if (user) await chown(data, user.uid, user.gid)
   return data

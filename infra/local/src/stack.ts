@@ -61,13 +61,18 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   }
   const servers: Partial<Record<ServerName, Server>> = {}
   const wanted = new Set<ServerName>(options.only ?? SERVER_NAMES)
-  const leftovers: string[] = []
+  const outside: string[] = []
+  const keepTrackOf = (path: string) => {
+    watch(`directory ${path}`)
+    outside.push(path)
+  }
 
   async function stop(): Promise<void> {
     await Promise.all(Object.values(servers).map((server) => server.stop()))
     // Of a named folder only the logs are kept: the rest is of no use to anybody, and some of it is secret.
     const gone = temporary ? [dir] : ['data', 'admin', 'identities'].map((name) => join(dir, name))
-    for (const path of [...leftovers, ...gone]) await rm(path, { recursive: true, force: true })
+    for (const path of [...outside, ...gone]) await rm(path, { recursive: true, force: true })
+    for (const path of outside) forget(`directory ${path}`)
     if (temporary) forget(temporary)
   }
 
@@ -93,7 +98,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       },
       async postgres() {
         const { server, url, data } = await postgresServer(dir, ports, await preparePostgres(progress))
-        if (!data.startsWith(dir)) leftovers.push(data)
+        if (!data.startsWith(dir)) keepTrackOf(data)
         servers.postgres = server
         addresses.postgres = { url }
       },
