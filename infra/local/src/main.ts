@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { CommandFailed, lastLine } from './command.ts'
 import { Complaint } from './complaint.ts'
+import { clearFolder } from './folder.ts'
 import { endOrphans } from './orphan.ts'
 import { accepts } from './port.ts'
 import { provision } from './provision.ts'
@@ -44,11 +45,11 @@ async function up(dir: string): Promise<number> {
       'The stack is up already: see `pnpm stack status`, or stop it with `pnpm stack down`.',
     )
   await mkdir(dir, { recursive: true })
-  await writeState(dir)
   // While things are still being set up there is nothing to save: leaving ends it all, set-up included.
   const leave = () => process.exit(EXIT.failed)
   for (const signal of SIGNALS) process.once(signal, leave)
   try {
+    await writeState(dir)
     const stack = await startStack({ dir, ports: 'fixed', onProgress: say })
     const identities = await provision(stack)
     await writeState(dir, stack, identities.dir)
@@ -162,8 +163,8 @@ async function logs(dir: string, name: string | undefined, follow: boolean): Pro
 async function down(dir: string): Promise<number> {
   const stopped = await endLauncher(dir)
   const orphans = await endOrphans(dir)
-  for (const left of ['stack.json', 'data', 'admin', 'identities'])
-    await rm(join(dir, left), { recursive: true, force: true })
+  await clearFolder(dir)
+  await rm(join(dir, 'stack.json'), { force: true })
   if (orphans.length > 0) say(`ended what a crash had left: ${orphans.join(', ')}`)
   say(stopped || orphans.length > 0 ? 'The stack is down.' : 'Nothing was running.')
   return EXIT.done

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { chown, cp, mkdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { chown, cp, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { arch, platform } from 'node:os'
 import { dirname, join, relative } from 'node:path'
@@ -8,6 +8,7 @@ import { cacheDir, cached, type Progress } from './cache.ts'
 import { run } from './command.ts'
 import { Complaint } from './complaint.ts'
 import type { Ports } from './port.ts'
+import { watch } from './reaper.ts'
 import { nativeServer, type Server } from './server.ts'
 
 const require = createRequire(import.meta.url)
@@ -39,7 +40,7 @@ export async function postgresServer(
   dir: string,
   ports: Ports,
   files: PostgresFiles,
-): Promise<{ server: Server; url: string; data: string }> {
+): Promise<{ server: Server; url: string }> {
   const port = await ports('postgres')
   const data = await dataFolder(dir, files.user)
   const environment = { LC_ALL: 'C', TZ: 'UTC' }
@@ -89,7 +90,7 @@ export async function postgresServer(
       return true
     },
   })
-  return { server, url, data }
+  return { server, url }
 }
 
 /** Makes the database unless it is there, and returns its url. */
@@ -147,18 +148,19 @@ async function unprivilegedUser(): Promise<User> {
   )
 }
 
+/** Inside the stack's folder, or linked from there where the other user could not walk to it. */
 async function dataFolder(dir: string, user: User | undefined): Promise<string> {
   const inside = join(dir, 'data', 'postgres')
-  const data =
-    !user || (await isReachable(dirname(inside))) ? inside : join(await rootsPlace(), `data${slug(dir)}`)
-  await rm(data, { recursive: true, force: true })
-  await mkdir(data, { mode: 0o700 })
+  let data = inside
+  if (user && !(await isReachable(dirname(inside)))) {
+    data = await mkdtemp(join(await rootsPlace(), 'data-'))
+    watch(`directory ${data}`)
+    await symlink(data, inside)
+  } else {
+    await mkdir(data, { mode: 0o700 })
+  }
   if (user) await chown(data, user.uid, user.gid)
   return data
-}
-
-function slug(dir: string): string {
-  return dir.replaceAll(/[^a-zA-Z0-9]+/g, '-').slice(-100)
 }
 
 /** Whether other users may walk to `path`: root's home is often closed to them, and with it all that lies below. */

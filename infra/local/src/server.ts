@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { lastLine } from './command.ts'
 import { Complaint } from './complaint.ts'
-import { startTime } from './orphan.ts'
+import { endGroup, startTime } from './process-group.ts'
 import { forget, watch } from './reaper.ts'
 
 export type ServerName = 'kafka' | 'redis' | 'postgres' | 'vault' | 'aws'
@@ -118,24 +118,5 @@ async function untilReady(spec: ProcessSpec, exited: Promise<string>): Promise<v
           'again when the machine is less busy.',
       )
     await delay(40)
-  }
-}
-
-/** Ends a whole process group and waits until the last member is gone. */
-export async function endGroup(pgid: number, signal: NodeJS.Signals, graceMs: number): Promise<void> {
-  const deadline = performance.now() + graceMs
-  signalGroup(pgid, signal)
-  while (signalGroup(pgid, 0)) {
-    if (performance.now() > deadline) signalGroup(pgid, 'SIGKILL')
-    await delay(10)
-  }
-}
-
-export function signalGroup(pgid: number, signal: NodeJS.Signals | 0): boolean {
-  try {
-    process.kill(-pgid, signal)
-    return true
-  } catch {
-    return false
   }
 }

@@ -6,8 +6,8 @@ import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Identities, SERVICES } from './identities.ts'
 import { createDatabase } from './postgres.ts'
+import { groupLives } from './process-group.ts'
 import { provision } from './provision.ts'
-import { signalGroup } from './server.ts'
 import { SERVER_NAMES, type Stack, startStack } from './stack.ts'
 import { createTopics } from './topics.ts'
 import { askVault } from './vault-api.ts'
@@ -173,7 +173,7 @@ describe('Vault', () => {
     expect(children().some((line) => line.includes(` ${pgid} `) || line.startsWith(`${pgid} `))).toBe(true)
     expect(children().some((line) => line.includes('postgresql-database-plugin'))).toBe(true)
     await stack.servers.vault.kill()
-    expect(signalGroup(pgid, 0)).toBe(false)
+    expect(groupLives(pgid)).toBe(false)
     await stack.servers.vault.start()
   })
 })

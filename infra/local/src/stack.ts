@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { AWS_REGION, awsServer, credentialsFile, prepareAws } from './aws.ts'
 import type { Progress } from './cache.ts'
 import { Complaint } from './complaint.ts'
 import { dockerServers } from './docker.ts'
+import { clearFolder, makeFolder } from './folder.ts'
 import { kafkaServer, prepareKafka } from './kafka.ts'
 import { endOrphans } from './orphan.ts'
 import { fixedPort, freePort, type Ports } from './port.ts'
@@ -50,7 +51,9 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const dir = options.dir ? resolve(options.dir) : await mkdtemp(join(tmpdir(), 'rekey-stack-'))
   const temporary = options.dir ? undefined : (`directory ${dir}` as const)
   if (temporary) watch(temporary)
-  await prepareFolder(dir, progress)
+  const ended = await endOrphans(dir)
+  if (ended.length > 0) progress(`ended what an earlier launcher had left: ${ended.join(', ')}`)
+  await makeFolder(dir)
 
   const addresses: Addresses = {
     kafka: { brokers: [] },
@@ -61,19 +64,12 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   }
   const servers: Partial<Record<ServerName, Server>> = {}
   const wanted = new Set<ServerName>(options.only ?? SERVER_NAMES)
-  const outside: string[] = []
-  const keepTrackOf = (path: string) => {
-    watch(`directory ${path}`)
-    outside.push(path)
-  }
-
   async function stop(): Promise<void> {
     await Promise.all(Object.values(servers).map((server) => server.stop()))
-    // Of a named folder only the logs are kept: the rest is of no use to anybody, and some of it is secret.
-    const gone = temporary ? [dir] : ['data', 'admin', 'identities'].map((name) => join(dir, name))
-    for (const path of [...outside, ...gone]) await rm(path, { recursive: true, force: true })
-    for (const path of outside) forget(`directory ${path}`)
-    if (temporary) forget(temporary)
+    await clearFolder(dir)
+    if (!temporary) return
+    await rm(dir, { recursive: true, force: true })
+    forget(temporary)
   }
 
   try {
@@ -97,8 +93,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
         addresses.redis = { url }
       },
       async postgres() {
-        const { server, url, data } = await postgresServer(dir, ports, await preparePostgres(progress))
-        if (!data.startsWith(dir)) keepTrackOf(data)
+        const { server, url } = await postgresServer(dir, ports, await preparePostgres(progress))
         servers.postgres = server
         addresses.postgres = { url }
       },
@@ -187,20 +182,6 @@ const fromEnvironment: Record<ServerName, (addresses: Addresses, dir: string) =>
       'AWS_ENDPOINT_URL names a server but no administrator: give the file with its keys in AWS_SHARED_CREDENTIALS_FILE.',
     )
   },
-}
-
-/** Servers forget each other's past: what Vault and AWS lost, the others must not remember. So every stack begins empty. */
-async function prepareFolder(dir: string, progress: Progress): Promise<void> {
-  const ended = await endOrphans(dir)
-  if (ended.length > 0) progress(`ended what an earlier launcher had left: ${ended.join(', ')}`)
-  for (const name of ['data', 'logs', 'run', 'admin', 'identities'])
-    await rm(join(dir, name), { recursive: true, force: true })
-  await mkdir(dir, { recursive: true })
-  for (const name of ['logs', 'run', 'admin', 'identities']) await mkdir(join(dir, name), { mode: 0o700 })
-  // PostgreSQL runs as another user when we are root: it must be able to walk to its data, and to see nothing else.
-  const walkable = process.getuid?.() === 0 ? 0o711 : 0o700
-  await mkdir(join(dir, 'data'), { mode: walkable })
-  await chmod(dir, walkable)
 }
 
 /** Waits for the others before it throws: each of them may have started something that has to be stopped. */

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { startTime } from './orphan.ts'
+import { startTime } from './process-group.ts'
 import type { Server, ServerName } from './server.ts'
 import type { Stack } from './stack.ts'
 
