@@ -176,9 +176,10 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
     },
 
     /**
-     * Secrets Manager has no call that ends one version. Taking its labels away is all there is: AWS counts such a
-     * version as deprecated and deletes it without notice (at once it is refused to no one who knows the version
-     * id and may read by it). What makes the value worthless is its revocation, which comes before this.
+     * Secrets Manager has no call that ends one version. Taking its labels away is all there is: AWS then counts the
+     * version as deprecated and removes it in its own time, without notice. Until then whoever knows the version id
+     * and has the right to read can still read it. So what makes a value worthless is its revocation, which comes
+     * before this.
      */
     async destroy(generation, call) {
       const labels = await client.labels(secretId, call)

@@ -48,7 +48,7 @@ export function refusalOf(error: unknown): Refusal | undefined {
   return { status: Number(response.statusCode), body: 'body' in response ? response.body : undefined }
 }
 
-export function wordsOf(refusal: Refusal): string {
+function wordsOf(refusal: Refusal): string {
   const body = refusal.body
   if (typeof body !== 'object' || body === null || !('errors' in body) || !Array.isArray(body.errors))
     return ''

@@ -22,7 +22,7 @@ export type AppRole = { roleId: string; mount?: string } & (
   | { secretIdFile: string; secretId?: undefined }
 )
 
-export type VaultRequest = {
+type VaultRequest = {
   method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** Below `/v1/`; made by `vaultPath`. */
   path: string
@@ -37,7 +37,7 @@ export type VaultRequest = {
   answers?: readonly number[]
 }
 
-export type VaultReply = { status: number; body: Record<string, unknown> }
+type VaultReply = { status: number; body: Record<string, unknown> }
 
 /** One identity's way to Vault: keeps its token alive and is the only place where requests are made. */
 export type VaultSession = {

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
-import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { Agent, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import { startHttpServer } from './http-server.ts'
 
 /** What the proxy does to one request. */
 export type Fault =
@@ -64,15 +64,12 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     reply.end(answered)
   }
 
-  const server = createServer((incoming, reply) => {
+  const server = await startHttpServer((incoming, reply) => {
     handle(incoming, reply).catch(() => incoming.socket.destroy())
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
 
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: server.url,
     get count() {
       return count
     },
@@ -88,9 +85,7 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     },
     async close() {
       agent.destroy()
-      server.closeAllConnections()
-      server.close()
-      await once(server, 'close')
+      await server.close()
     },
   }
 }

@@ -1,5 +1,6 @@
 export * from './call.ts'
 export * from './fault-proxy.ts'
+export * from './http-server.ts'
 export * from './leak.ts'
 export * from './stack.ts'
 export * from './store/faults.ts'

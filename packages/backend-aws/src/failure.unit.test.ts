@@ -1,0 +1,40 @@
+import { expectNoLeak, plantedSecret } from '@rekey/testing'
+import { expect, test } from 'vitest'
+import { rebuilt } from './failure.ts'
+
+const named = (name: string, more: object = {}) => Object.assign(new Error('x'), { name, ...more })
+
+test.each([
+  ['ResourceNotFoundException', 'not_found'],
+  ['ThrottlingException', 'throttled'],
+  ['AccessDeniedException', 'permission_denied'],
+  ['UnrecognizedClientException', 'permission_denied'],
+  ['ResourceExistsException', 'already_exists'],
+  ['InternalServiceError', 'backend_unavailable'],
+  ['DecryptionFailure', 'permission_denied'],
+] as const)('takes %s for %s, whatever the status', (name, code) => {
+  expect(rebuilt(named(name, { $metadata: { httpStatusCode: 418 } }), 'try').code).toBe(code)
+})
+
+test('takes a cut connection for what it is, although the SDK names it TimeoutError', () => {
+  expect(rebuilt(named('TimeoutError', { code: 'ECONNRESET' }), 'try').code).toBe('backend_unavailable')
+})
+
+test('falls back to the status for a name that it does not know', () => {
+  expect(rebuilt(named('Strange', { $metadata: { httpStatusCode: 503 } }), 'try').code).toBe(
+    'backend_unavailable',
+  )
+  expect(rebuilt(named('Strange', { $metadata: { httpStatusCode: 429 } }), 'try').code).toBe('throttled')
+  expect(rebuilt(named('Strange'), 'try').code).toBe('bad_response')
+})
+
+test('keeps nothing that the server or a parser said', () => {
+  const secret = plantedSecret()
+  const raw = Object.assign(new SyntaxError(`Unexpected token in ${secret.reveal()}`), {
+    $response: { body: secret.reveal() },
+    name: secret.reveal(),
+    code: secret.reveal(),
+    cause: new Error(secret.reveal()),
+  })
+  expectNoLeak(rebuilt(raw, 'read the secret x'), secret)
+})

@@ -1,0 +1,104 @@
+import { randomUUID } from 'node:crypto'
+import { cp, mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  DescribeSecretCommand,
+  GetSecretValueCommand,
+  SecretsManagerClient,
+} from '@aws-sdk/client-secrets-manager'
+import { call, drip, plantedSecret, safeErrorOf, startFaultProxy, startHttpServer } from '@rekey/testing'
+import { expect, inject, test } from 'vitest'
+import { connectSecretsManager } from './client.ts'
+import { secretsManagerStore } from './secrets-manager-store.ts'
+import { generationVersion } from './version-id.ts'
+
+const { awsEndpoint, awsRegion, identitiesDir } = inject('stack')
+const rotatorsFile = join(identitiesDir, 'rotator', 'aws-credentials')
+const connect = (endpoint: string, credentialsFile = rotatorsFile) =>
+  connectSecretsManager({ region: awsRegion, endpoint, credentialsFile })
+const value = (generation: number) => ({ generation, keyId: `key-${generation}`, value: plantedSecret() })
+
+test('costs five calls for a rotation', async () => {
+  const proxy = await startFaultProxy(awsEndpoint)
+  const store = secretsManagerStore(connect(proxy.url), { secretId: `layout/${randomUUID()}` })
+  await store.stage(value(1), call('r1.stage.s'))
+  const first = await store.promote(1, undefined, call('r1.promote.s'))
+  proxy.heal()
+  await store.stage(value(2), call('r2.stage.s'))
+  await store.promote(2, first, call('r2.promote.s'))
+  expect(proxy.count).toBe(5)
+  await proxy.close()
+})
+
+test('hides the first staged value too, although AWS makes the first version of a secret current', async () => {
+  const secretId = `layout/${randomUUID()}`
+  const client = connect(awsEndpoint)
+  const store = secretsManagerStore(client, { secretId })
+  await store.stage(value(1), call('r1.stage.s'))
+  expect(await store.readCurrent(call('read'))).toBeUndefined()
+  const seen = await client.get(secretId, { label: 'AWSCURRENT' })
+  expect(seen?.text.reveal()).not.toContain('value"')
+  await store.destroy(1, call('r1.destroy.s'))
+  expect(await store.read(1, call('read'))).toBeUndefined()
+  expect(await store.list(call('list'))).toEqual([])
+})
+
+test('writes what any reader understands, tagged as ours', async () => {
+  const secretId = `layout/${randomUUID()}`
+  const store = secretsManagerStore(connect(awsEndpoint), { secretId })
+  const first = value(1)
+  await store.stage(first, call('r1.stage.s'))
+  const version = await store.promote(1, undefined, call('r1.promote.s'))
+  expect(version).toBe(generationVersion(secretId, 1))
+  const text = /aws_access_key_id = (\S+)\s+aws_secret_access_key = (\S+)/.exec(
+    await readFile(rotatorsFile, 'utf8'),
+  )
+  const sdk = new SecretsManagerClient({
+    region: awsRegion,
+    endpoint: awsEndpoint,
+    credentials: { accessKeyId: text?.[1] ?? '', secretAccessKey: text?.[2] ?? '' },
+  })
+  const read = await sdk.send(new GetSecretValueCommand({ SecretId: secretId, VersionStage: 'AWSCURRENT' }))
+  expect(JSON.parse(read.SecretString ?? '')).toEqual({
+    value: first.value.reveal(),
+    generation: 1,
+    key_id: 'key-1',
+  })
+  const described = await sdk.send(new DescribeSecretCommand({ SecretId: secretId }))
+  expect(described.Tags).toContainEqual({ Key: 'rekey', Value: 'managed' })
+  sdk.destroy()
+})
+
+test('does not let a late stager of an older generation take the pending label', async () => {
+  const store = secretsManagerStore(connect(awsEndpoint), { secretId: `layout/${randomUUID()}` })
+  await store.stage(value(2), call('r2.stage.s'))
+  const late = value(1)
+  expect((await safeErrorOf(store.stage(late, call('r1.stage.s')), late.value)).code).toBe('not_allowed_now')
+  expect(await store.read(2, call('read'))).toMatchObject({ generation: 2 })
+})
+
+test('takes up a new access key from its file, and says which right it lacks without one', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'rekey-keys-'))
+  const file = join(folder, 'credentials')
+  await writeFile(
+    file,
+    '[default]\naws_access_key_id = AKIAREKEYNOBODYNOBOD\naws_secret_access_key = nobody\n',
+  )
+  const before = connect(awsEndpoint, file)
+  expect((await safeErrorOf(before.labels('layout/x'))).code).toBe('permission_denied')
+  await cp(rotatorsFile, file)
+  expect(await connect(awsEndpoint, file).labels(`layout/${randomUUID()}`)).toBeUndefined()
+  const absent = connect(awsEndpoint, join(folder, 'absent'))
+  expect((await safeErrorOf(absent.labels('layout/x'))).code).toBe('permission_denied')
+})
+
+test('cuts off an answer that drips without end', async () => {
+  const dripping = await startHttpServer(drip('application/x-amz-json-1.1'))
+  const client = connect(dripping.url)
+  const before = performance.now()
+  expect((await safeErrorOf(client.labels('layout/x', call('x', 200)))).code).toBe('backend_timeout')
+  expect(performance.now() - before).toBeLessThan(1_500)
+  client.close()
+  await dripping.close()
+})

@@ -1,0 +1,70 @@
+import { randomUUID } from 'node:crypto'
+import { Secret } from '@rekey/contracts'
+import { call, plantedSecret, safeErrorOf } from '@rekey/testing'
+import { expect, inject, test } from 'vitest'
+import { withToken } from './client.ts'
+import { vaultKvStore } from './kv-store.ts'
+
+const { vaultAddr, vaultRootToken } = inject('stack')
+const root = withToken({ addr: vaultAddr, token: Secret.of(vaultRootToken) })
+
+function given() {
+  const path = `layout/${randomUUID()}`
+  const value = (generation: number) => ({ generation, keyId: `key-${generation}`, value: plantedSecret() })
+  return { path, store: vaultKvStore(root, { mount: 'secret', path }), value }
+}
+
+test('keeps the staging copy until the generation is destroyed, so that agents find it', async () => {
+  const { path, store, value } = given()
+  const first = value(1)
+  await store.stage(first, call('r1.stage.s'))
+  const staging = `rekey-staging/${path}/1`
+  const data = { value: first.value.reveal(), generation: 1, key_id: 'key-1' }
+  expect(await root.kvRead('secret', staging)).toMatchObject({ version: 1, data })
+  const version = await store.promote(1, undefined, call('r1.promote.s'))
+  expect(await root.kvRead('secret', staging)).toMatchObject({ data })
+  expect(await root.kvRead('secret', path)).toMatchObject({ version: 1, data })
+  expect((await root.kvMetadata('secret', path))?.customMetadata).toEqual({ rekey_generations: '1=1' })
+
+  await store.stage(value(2), call('r2.stage.s'))
+  await store.promote(2, version, call('r2.promote.s'))
+  await store.destroy(1, call('r2.destroy.s'))
+  expect(await root.kvMetadata('secret', staging)).toBeUndefined()
+  expect((await root.kvMetadata('secret', path))?.versions).toMatchObject([
+    { version: 1, destroyed: true },
+    { version: 2, destroyed: false },
+  ])
+})
+
+test('destroys a version that somebody deleted softly, because its bytes could be brought back', async () => {
+  const { path, store, value } = given()
+  await store.stage(value(1), call('r1.stage.s'))
+  const first = await store.promote(1, undefined, call('r1.promote.s'))
+  await store.stage(value(2), call('r2.stage.s'))
+  await store.promote(2, first, call('r2.promote.s'))
+  const deleted = await fetch(`${vaultAddr}/v1/secret/delete/${path}`, {
+    method: 'POST',
+    headers: { 'X-Vault-Token': vaultRootToken },
+    body: JSON.stringify({ versions: [1] }),
+  })
+  expect(deleted.status).toBe(204)
+  await store.destroy(1, call('r2.destroy.s'))
+  expect((await root.kvMetadata('secret', path))?.versions[0]).toMatchObject({ version: 1, destroyed: true })
+})
+
+test('keeps other custom metadata of the path', async () => {
+  const { path, store, value } = given()
+  await root.kvWriteCustomMetadata('secret', path, { owner: 'team-chat' })
+  await store.stage(value(1), call('r1.stage.s'))
+  await store.promote(1, undefined, call('r1.promote.s'))
+  expect((await root.kvMetadata('secret', path))?.customMetadata).toMatchObject({ owner: 'team-chat' })
+})
+
+test('does not promote a staging copy that somebody replaced by another generation', async () => {
+  const { path, store, value } = given()
+  const old = value(1)
+  await store.stage(old, call('r1.stage.s'))
+  await root.kvWrite('secret', `rekey-staging/${path}/2`, { value: 'x', generation: 1, key_id: 'key-1' })
+  const first = await store.promote(1, undefined, call('r1.promote.s'))
+  expect((await safeErrorOf(store.promote(2, first, call('r2.promote.s')))).code).toBe('foreign_writer')
+})
