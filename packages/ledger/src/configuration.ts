@@ -3,12 +3,14 @@ import type { Database, Queryable } from './database.ts'
 import { append, type Entry } from './journal.ts'
 import { startIn } from './submit.ts'
 
-/** One difference between the documents and what is configured. `before` and `after` hold no secrets. */
+/** One difference between the documents and what is configured. Documents hold no secrets. */
 export type ConfigurationChange = {
   kind: Document['kind']
   name: string
   action: 'create' | 'update' | 'unchanged'
   fields: string[]
+  /** Each of `fields` as it was and as it will be. */
+  values: { field: string; before: unknown; after: unknown }[]
   /** The rotation that makes the first value of a new credential. */
   rotation?: string
 }
@@ -93,12 +95,13 @@ function references(documents: Document[], existing: Existing): string[] {
 function compare(document: Document, existing: Existing): ConfigurationChange {
   const { kind, metadata, spec } = document
   const before = existing[kind].get(metadata.name)
-  if (!before) return { kind, name: metadata.name, action: 'create', fields: [] }
+  if (!before) return { kind, name: metadata.name, action: 'create', fields: [], values: [] }
   const after: Record<string, unknown> = spec
-  const fields = [...new Set([...Object.keys(before), ...Object.keys(after)])]
+  const values = [...new Set([...Object.keys(before), ...Object.keys(after)])]
     .filter((field) => canonical(before[field]) !== canonical(after[field]))
-    .map((field) => `spec.${field}`)
-  return { kind, name: metadata.name, action: fields.length > 0 ? 'update' : 'unchanged', fields }
+    .map((field) => ({ field: `spec.${field}`, before: before[field], after: after[field] }))
+  const fields = values.map((value) => value.field)
+  return { kind, name: metadata.name, action: fields.length > 0 ? 'update' : 'unchanged', fields, values }
 }
 
 /** jsonb does not keep the order of keys. */

@@ -117,14 +117,15 @@ async function repeat(tx: Queryable, event: Received): Promise<Verdict | undefin
   return { ...first, verdict: 'conflict', reason, rotations: [] }
 }
 
+/** The first verdict of an event, with the digest of the content that it was about. */
 export async function readVerdict(
   db: Database,
   source: string | undefined,
   id: string,
-): Promise<Verdict | undefined> {
+): Promise<(Verdict & { digest: string }) | undefined> {
   const { rows } = await db.pool.query(
-    'select verdict from inbox where id = $2 and ($1::text is null or source = $1) order by received_at desc limit 1',
+    'select verdict, digest from inbox where id = $2 and ($1::text is null or source = $1) order by received_at desc limit 1',
     [source ?? null, id],
   )
-  return rows[0]?.verdict
+  return rows[0] && { ...rows[0].verdict, digest: rows[0].digest }
 }

@@ -7,7 +7,7 @@ import * as effects from './effects.ts'
 import * as inbox from './inbox.ts'
 import { EFFECTS_CHANNEL, JOURNAL_CHANNEL, readJournal } from './journal.ts'
 import { listen } from './listen.ts'
-import { createJoinToken, declareGone, fleetLedger } from './nodes.ts'
+import { createJoinToken, declareGone, fleetLedger, loseSilent } from './nodes.ts'
 import { startIn, submit } from './submit.ts'
 import * as views from './views.ts'
 
@@ -40,6 +40,8 @@ export function openLedger(options: { url: string; name: string }) {
     fleet: fleetLedger(db),
     createJoinToken: (request: Parameters<typeof createJoinToken>[1]) => createJoinToken(db, request),
     declareGone: (node: string, actor: string, reason: string) => declareGone(db, node, actor, reason),
+    /** Nodes that were not heard of for so long are shown as lost; it ends no proof and excuses nothing. */
+    loseSilent: (ms: number) => loseSilent(db, ms),
     instancesOf: (nodes: string[]) => views.instancesOf(db, nodes),
 
     /** Configuration. */

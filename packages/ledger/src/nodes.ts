@@ -46,6 +46,13 @@ export async function declareGone(db: Database, node: string, actor: string, rea
   })
 }
 
+export async function loseSilent(db: Database, ms: number): Promise<void> {
+  await db.pool.query(
+    "update node set state = 'lost' where state = 'live' and heard_at < now() - $1 * interval '1 millisecond'",
+    [ms],
+  )
+}
+
 async function lockCredentialsOf(tx: Queryable, node: string): Promise<string[]> {
   const { rows } = await tx.query(
     'select c.name from credential c join node n on n.workload = c.workload where n.name = $1 order by c.name for update of c',

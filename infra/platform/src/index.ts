@@ -1,0 +1,5 @@
+export { type Clients, startClients, type Tally } from './clients.ts'
+export { type Gateway, startGateway } from './gateway.ts'
+export { type ModelEndpoint, startModelEndpoint } from './model-endpoint.ts'
+export { SupervisedProcess } from './process.ts'
+export { type Platform, SERVICE_NAMES, type Servers, type ServiceName, startPlatform } from './services.ts'

@@ -1,0 +1,46 @@
+import { openLedger } from '@rekey/ledger'
+import { connectQueues } from '@rekey/queues'
+import { createLogger, onShutdown, readConfig, retrying, serveHealth } from '@rekey/runtime'
+import { Alarm } from './alarm.ts'
+import { Environment } from './environment.ts'
+import { relay } from './relay.ts'
+
+const env = readConfig(Environment)
+const logger = createLogger({ service: 'conductor' })
+const ledger = openLedger({ url: env.DATABASE_URL, name: 'rekey-conductor' })
+const queues = connectQueues(env.REDIS_URL)
+const ending = new AbortController()
+const work = new Alarm()
+const timers = new Alarm()
+
+const listener = ledger.onEffects(() => {
+  work.ring()
+  timers.ring()
+})
+const health = await serveHealth({ port: env.HEALTH_PORT, checks: [{ name: 'ledger', run: ledger.ping }] })
+
+// Two loops, so that Redis being away delays wake-ups only, never a deadline.
+const loops = [
+  loop('relay', work, () => relay({ ledger, queues, logger, resendMs: env.REKEY_RESEND_MS })),
+  loop('timers', timers, async () => {
+    await ledger.loseSilent(env.REKEY_LOST_MS)
+    return ledger.fireTimers('conductor')
+  }),
+]
+logger.info({ healthPort: health.port }, 'conductor started')
+
+onShutdown(logger, async () => {
+  ending.abort()
+  await Promise.all(loops)
+  await Promise.all([listener.close(), health.close(), queues.close()])
+  await ledger.close()
+})
+
+/** Works until nothing is left, then sleeps until something is due or announced. */
+function loop(what: string, alarm: Alarm, once: () => Promise<number>): Promise<void> {
+  return retrying(logger, what, ending.signal, async () => {
+    while ((await once()) > 0 && !ending.signal.aborted);
+    const dueMs = (await ledger.nextDueMs()) ?? env.REKEY_POLL_MS
+    await alarm.sleep(Math.min(Math.max(dueMs, 10), env.REKEY_POLL_MS), ending.signal)
+  })
+}

@@ -1,0 +1,49 @@
+import type { Ledger, Waiting } from '@rekey/ledger'
+import type { Queues } from '@rekey/queues'
+import type { Logger } from '@rekey/runtime'
+
+/** A cell: how many nodes one job names at the most. */
+const CELL = 100
+const SEND_MS = 2_000
+const LEASE_MS = 5_000
+
+export type RelayOptions = { ledger: Ledger; queues: Queues; logger: Logger; resendMs: number }
+
+/** Wakes workers for every due effect that nobody works on. A job only wakes: the ledger decides who may act. */
+export async function relay({ ledger, queues, logger, resendMs }: RelayOptions): Promise<number> {
+  const waiting = await ledger.takeWaiting(resendMs)
+  for (const effect of waiting) {
+    if (effect.kind === 'deliver') await deliver(effect, ledger, queues)
+    else await send(queues, 'rotator', `${effect.key}.${effect.attempt}`, { effect: effect.key })
+    logger.debug({ effect: effect.key, attempt: effect.attempt }, 'effect relayed')
+  }
+  return waiting.length
+}
+
+/**
+ * Cuts a wave into cells and puts each on the queue of the fleet instance that its nodes are connected to. Done means
+ * handed over: only the nodes' proofs move the wave, and a node that was away reads its state when it connects.
+ */
+async function deliver(effect: Waiting, ledger: Ledger, queues: Queues): Promise<void> {
+  const leased = await ledger.lease(effect.key, 'conductor', LEASE_MS)
+  if (!leased) return
+  for (const [instance, nodes] of await ledger.instancesOf(effect.nodes)) {
+    for (let from = 0; from < nodes.length; from += CELL) {
+      const cell = nodes.slice(from, from + CELL)
+      const id = `${effect.key}.${leased.attempt}.${from / CELL}`
+      await send(queues, `fleet-${instance}`, id, { effect: effect.key, nodes: cell })
+    }
+  }
+  await ledger.complete(leased, { kind: 'deliver' }, 'conductor')
+}
+
+/** With Redis away the client would wait for ever; the wake-up is sent again later. */
+async function send(queues: Queues, queue: string, id: string, job: { effect: string; nodes?: string[] }) {
+  const sent = queues.add(queue, id, job)
+  sent.catch(() => undefined)
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(reject, SEND_MS, new Error('Redis does not answer'))
+  })
+  await Promise.race([sent, late]).finally(() => clearTimeout(timer))
+}

@@ -1,0 +1,19 @@
+import { z } from 'zod'
+
+export const Environment = z.object({
+  DATABASE_URL: z.string().min(1, 'the ledger, such as postgres://rekey@127.0.0.1:5432/rekey'),
+  REDIS_URL: z.string().min(1, 'the queues, such as redis://127.0.0.1:6379'),
+  VAULT_ADDR: z.url('where Vault or OpenBao listens'),
+  /** The identity that writes the stores. */
+  VAULT_ROLE_ID_FILE: z.string().min(1, 'a file with the AppRole role id'),
+  VAULT_SECRET_ID_FILE: z.string().min(1, 'a file with the AppRole secret id'),
+  /** The identity of the prober: it can read values and write nothing. */
+  PROBER_VAULT_ROLE_ID_FILE: z.string().min(1, "a file with the prober's AppRole role id"),
+  PROBER_VAULT_SECRET_ID_FILE: z.string().min(1, "a file with the prober's AppRole secret id"),
+  /** A shared-credentials file; without it the AWS SDK's own chain is used. */
+  AWS_CREDENTIALS_FILE: z.string().optional(),
+  HEALTH_PORT: z.coerce.number().int().min(0).default(0),
+  /** How long one attempt of an effect may take; a killed worker's effect comes back after it. */
+  REKEY_LEASE_MS: z.coerce.number().int().min(500).max(600_000).default(15_000),
+  REKEY_CONCURRENCY: z.coerce.number().int().min(1).max(200).default(16),
+})
