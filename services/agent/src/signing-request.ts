@@ -1,3 +1,5 @@
+// @peculiar/x509 injects its parts with decorators, which need this first.
+import 'reflect-metadata'
 import { createPrivateKey, createPublicKey, webcrypto } from 'node:crypto'
 import { Pkcs10CertificateRequestGenerator, SubjectAlternativeNameExtension } from '@peculiar/x509'
 

@@ -1,3 +1,5 @@
+// @peculiar/x509 injects its parts with decorators, which need this first.
+import 'reflect-metadata'
 import { Pkcs10CertificateRequest, SubjectAlternativeNameExtension } from '@peculiar/x509'
 import { spiffeIdOf } from './peer.ts'
 
