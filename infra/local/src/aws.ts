@@ -48,7 +48,7 @@ export async function awsServer(
 export type AccessKey = { id: string; secret: string }
 
 /** In the shape of a real one, so that code that checks the shape works here too. */
-function rootKey(): AccessKey {
+export function rootKey(): AccessKey {
   const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
   const id = [...randomBytes(16)].map((byte) => letters[byte % letters.length]).join('')
   return { id: `AKIA${id}`, secret: randomBytes(30).toString('base64') }

@@ -29,7 +29,8 @@ export async function prepareKafka(progress: Progress): Promise<KafkaFiles> {
         const maven = await ensureMaven(say)
         await writeFile(join(building, 'pom.xml'), pom)
         const copy = ['dependency:copy-dependencies', '-DincludeScope=runtime', '-DoutputDirectory=lib']
-        await run(maven, ['-B', '-q', ...copy], { cwd: building }).catch((error: unknown) => {
+        const env = { ...process.env, ...java.env }
+        await run(maven, ['-B', '-q', ...copy], { cwd: building, env }).catch((error: unknown) => {
           throw new Complaint(
             'Apache Kafka could not be fetched: see that this machine reaches Maven Central ' +
               `(${error instanceof CommandFailed ? firstError(error.output) : error}).`,

@@ -25,6 +25,7 @@ export async function pythonWith(
   packages: string,
   what: string,
   progress: Progress,
+  finish: (dir: string) => Promise<unknown> = async () => {},
 ): Promise<string> {
   const python = find('python3') ?? (await installPackages(['python3', 'python3-venv'], 'python3', progress))
   const version = (await run(python, ['--version'])).trim()
@@ -44,6 +45,7 @@ export async function pythonWith(
               `(${error instanceof CommandFailed ? error.message : error}).`,
           )
         })
+        await finish(dir)
       },
     },
     progress,

@@ -46,7 +46,7 @@ export async function redisServer(
   return { server, url: `redis://127.0.0.1:${port}` }
 }
 
-function answersPing(port: number): Promise<boolean> {
+export function answersPing(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ port, host: '127.0.0.1' }, () => socket.write('PING\r\n'))
     socket.once('data', (reply) => {

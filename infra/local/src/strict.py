@@ -17,7 +17,7 @@ _admin.read(os.environ["REKEY_AWS_ADMIN_FILE"])
 os.environ["AWS_ACCESS_KEY_ID"] = _admin["default"]["aws_access_key_id"]
 os.environ["AWS_SECRET_ACCESS_KEY"] = _admin["default"]["aws_secret_access_key"]
 os.environ["AUTH"] = "true"
-os.environ["BIND_HOST"] = "127.0.0.1"
+os.environ.setdefault("BIND_HOST", "127.0.0.1")  # ministack alone would listen on every interface
 
 from ministack.core import iam_evaluator  # noqa: E402  (ministack reads the environment when it is imported)
 

@@ -1,4 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { type Admin, Kafka, logLevel } from 'kafkajs'
+import { Complaint } from './complaint.ts'
 import { accepts } from './port.ts'
 
 export type TopicOptions = { partitions?: number; config?: Record<string, string> }
@@ -15,10 +17,28 @@ export async function createTopics(
     if (missing.length === 0) return
     const configEntries = Object.entries(options.config ?? {}).map(([name, value]) => ({ name, value }))
     await admin.createTopics({
-      waitForLeaders: true,
+      waitForLeaders: false,
       topics: missing.map((topic) => ({ topic, numPartitions: options.partitions ?? 1, configEntries })),
     })
+    await untilLed(admin, missing)
   })
+}
+
+/** kafkajs can wait too, but gives up after a second and a half, which a busy machine may need. */
+async function untilLed(admin: Admin, topics: readonly string[]): Promise<void> {
+  const deadline = performance.now() + 30_000
+  for (;;) {
+    try {
+      const metadata = await admin.fetchTopicMetadata({ topics: [...topics] })
+      if (metadata.topics.every((topic) => topic.partitions.every((partition) => partition.leader >= 0)))
+        return
+    } catch (error) {
+      if (performance.now() > deadline) throw error
+    }
+    if (performance.now() > deadline)
+      throw new Complaint(`Kafka found no leader for ${topics.join(', ')}: see its log.`)
+    await delay(50)
+  }
 }
 
 /** An open port is not enough: the broker is of use once it stands in its own metadata. */
