@@ -28,6 +28,13 @@ export const FleetToAgent = z.discriminatedUnion('type', [
     heartbeatMs: z.number(),
   }),
   z.object({ type: z.literal('desired'), nonce: z.string(), state: DesiredState }),
+  /** The answer to `renew`: a certificate for the same node and key request. */
+  z.object({
+    type: z.literal('renewed'),
+    certificate: z.string(),
+    authorities: z.string(),
+    expiresAt: z.string(),
+  }),
 ])
 export type FleetToAgent = z.infer<typeof FleetToAgent>
 
@@ -83,6 +90,8 @@ export const AgentToFleet = z.discriminatedUnion('type', [
     session: z.number().int(),
     generations: z.array(UsageReport),
   }),
+  /** Asks for a new certificate before the present one ends. Only a node that is connected can. */
+  z.object({ type: z.literal('renew'), session: z.number().int(), csr: z.string().max(8192) }),
 ])
 export type AgentToFleet = z.infer<typeof AgentToFleet>
 export type Ack = Extract<AgentToFleet, { type: 'ack' }>

@@ -3,20 +3,24 @@ import type { Server } from 'node:net'
 import { makeAdapter } from './adapters/registry.ts'
 import type { AgentConfig } from './config.ts'
 import { FleetLink } from './fleet-link.ts'
-import type { Identity } from './identity.ts'
+import { type Identity, identityFiles } from './identity.ts'
 import { fileJournal } from './journal.ts'
 import { CredentialKeeper } from './keeper.ts'
 import type { Log } from './log.ts'
+import { Renewal } from './renewal.ts'
 import { type AgentStatus, serveStatus } from './status-socket.ts'
 import { UsageReporter } from './usage-reporter.ts'
 import type { ValueSource } from './value-source.ts'
+
+/** Also how long the fleet has for an answer before it is asked again. */
+const RENEWAL_LOOK_MS = 60_000
 
 export const AGENT_VERSION = '0.1.0'
 
 /** One running agent: a keeper for each credential, and the link to the fleet that gives them orders. */
 export class Agent {
   readonly #config: AgentConfig
-  readonly #identity: Identity
+  readonly #renewal: Renewal
   readonly #log: Log
   readonly #keepers: Map<string, CredentialKeeper>
   readonly #link: FleetLink
@@ -25,7 +29,7 @@ export class Agent {
 
   constructor(config: AgentConfig, identity: Identity, values: ValueSource, log: Log) {
     this.#config = config
-    this.#identity = identity
+    this.#renewal = new Renewal({ identity, files: identityFiles(config.stateDir), log })
     this.#log = log
     // A new boot for each process: its memory starts empty, and a proof of the one before must not count for it.
     const boot = randomUUID()
@@ -47,7 +51,7 @@ export class Agent {
     this.#link = new FleetLink({
       url: config.fleet.url,
       node: config.node,
-      identity,
+      identity: () => this.#renewal.identity,
       hello: {
         type: 'hello',
         boot,
@@ -59,6 +63,7 @@ export class Agent {
         })),
       },
       log,
+      onRenewed: (renewed) => void this.#renewal.take(renewed),
       onDown: () => {
         for (const keeper of this.#keepers.values()) keeper.detach()
       },
@@ -83,6 +88,11 @@ export class Agent {
   async start(): Promise<void> {
     this.#status = await serveStatus(this.#config.stateDir, () => this.status())
     this.#link.start()
+    this.#every(RENEWAL_LOOK_MS, async () => {
+      const { session } = this.#link
+      const csr = session === undefined ? undefined : await this.#renewal.requestIfDue()
+      if (session !== undefined && csr !== undefined) this.#link.send({ type: 'renew', session, csr })
+    })
     const keepers = [...this.#keepers.values()]
     for (const keeper of keepers) {
       // The link is up meanwhile: an order that arrives early waits for the journal, and then replaces it.
@@ -103,7 +113,7 @@ export class Agent {
       node: this.#config.node,
       pid: process.pid,
       session: this.#link.session ?? null,
-      certificateExpiresAt: this.#identity.expiresAt,
+      certificateExpiresAt: this.#renewal.identity.expiresAt,
       credentials: [...this.#keepers.values()].map((keeper) => keeper.status()),
     }
   }

@@ -3,7 +3,14 @@ import { request } from 'node:https'
 import type { EnrolRequest } from '@rekey/contracts'
 import { EnrolResponse } from '@rekey/contracts'
 import type { AgentConfig } from './config.ts'
-import { certificateMatches, completeIdentity, type Identity, identityFiles, spiffeIdOf } from './identity.ts'
+import {
+  certificateMatches,
+  completeIdentity,
+  type Identity,
+  identityFiles,
+  isExpired,
+  spiffeIdOf,
+} from './identity.ts'
 import type { Log } from './log.ts'
 import { newPrivateKey, publicKeyOf, signingRequest } from './signing-request.ts'
 
@@ -99,6 +106,10 @@ export async function enrol(config: AgentConfig, options: { unwrap: Unwrap; log:
   const spiffeId = spiffeIdOf(config.node)
   let stored = await files.load()
 
+  // A certificate that ended cannot be renewed: the node has to join again, with the same key.
+  if (stored.enrolled && isExpired(stored.enrolled, Date.now())) {
+    stored = { ...stored, enrolled: undefined, secretId: undefined }
+  }
   const already = completeIdentity(stored)
   if (already) return already
 
@@ -135,7 +146,6 @@ export async function enrol(config: AgentConfig, options: { unwrap: Unwrap; log:
   }
   const { vault, ...certificate } = response
   await files.saveEnrolled({ ...certificate, roleId: vault.roleId, wrappedSecretId: vault.wrappedSecretId })
-  stored = await files.load()
 
   const secretId = await unwrap(vault.wrappedSecretId)
   if (secretId === 'unreachable') {

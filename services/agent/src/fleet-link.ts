@@ -7,7 +7,8 @@ import type { Log } from './log.ts'
 export type LinkOptions = {
   url: string
   node: string
-  identity: Pick<Identity, 'privateKey' | 'certificate' | 'authorities'>
+  /** Asked for at each connection, because certificates are renewed. */
+  identity: () => Pick<Identity, 'privateKey' | 'certificate' | 'authorities'>
   hello: Extract<AgentToFleet, { type: 'hello' }>
   log: Log
   onDesired: (
@@ -15,6 +16,7 @@ export type LinkOptions = {
     session: number,
     send: (message: AgentToFleet) => void,
   ) => void
+  onRenewed: (message: Extract<FleetToAgent, { type: 'renewed' }>) => void
   onDown: () => void
   backoff?: { baseMs: number; capMs: number }
 }
@@ -68,7 +70,8 @@ export class FleetLink {
   }
 
   #connect(): void {
-    const { url, identity, hello, log } = this.#options
+    const { url, hello, log } = this.#options
+    const identity = this.#options.identity()
     const socket = new WebSocket(url, {
       key: identity.privateKey,
       cert: identity.certificate,
@@ -119,6 +122,10 @@ export class FleetLink {
       }
       const session = this.#session
       if (session === undefined) return
+      if (message.type === 'renewed') {
+        this.#options.onRenewed(message)
+        return
+      }
       this.#options.onDesired(message, session, (answer) => this.#sendOn(socket, answer))
     })
     socket.on('error', (error: NodeJS.ErrnoException) => {

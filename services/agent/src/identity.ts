@@ -40,6 +40,14 @@ export function identityFiles(stateDir: string) {
       writeDurably(enrolledFile, `${JSON.stringify(enrolled, null, 2)}\n`),
     saveSecretId: (secretId: string) => writeDurably(secretIdFile, secretId),
 
+    async replaceCertificate(
+      next: Pick<Enrolled, 'certificate' | 'authorities' | 'expiresAt'>,
+    ): Promise<void> {
+      const { enrolled } = await this.load()
+      if (!enrolled) throw new Error('there is no certificate to replace')
+      await this.saveEnrolled({ ...enrolled, ...next })
+    },
+
     async load(): Promise<StoredIdentity> {
       const [privateKey, enrolledText, secretId] = await Promise.all(
         [keyFile, enrolledFile, secretIdFile].map(readIfPresent),
@@ -72,6 +80,16 @@ export function completeIdentity(stored: StoredIdentity): Identity | undefined {
     expiresAt: enrolled.expiresAt,
     vault: { roleId: enrolled.roleId, secretId },
   }
+}
+
+export const isExpired = (identity: { expiresAt: string }, nowMs: number) =>
+  Date.parse(identity.expiresAt) <= nowMs
+
+/** After two thirds of its life, which leaves a third for a fleet that is away. */
+export function isDueForRenewal(identity: Pick<Identity, 'certificate'>, nowMs: number): boolean {
+  const { validFrom, validTo } = new X509Certificate(identity.certificate)
+  const [from, to] = [Date.parse(validFrom), Date.parse(validTo)]
+  return nowMs >= from + ((to - from) * 2) / 3
 }
 
 /** Whether a certificate is for this key, so that an answer to somebody else's request is noticed. */

@@ -9,7 +9,7 @@ import { EXIT, HELP, readCommandLine } from './command-line.ts'
 import { type AgentConfig, ConfigError, readConfigFile } from './config.ts'
 import { ensurePrivateFolder } from './durable-file.ts'
 import { EnrolmentError, enrol } from './enrolment.ts'
-import { completeIdentity, type Identity, identityFiles } from './identity.ts'
+import { completeIdentity, type Identity, identityFiles, isExpired } from './identity.ts'
 import { askStatus, isReady } from './status-socket.ts'
 import { statusText } from './status-text.ts'
 import { vaultUnwrap } from './unwrap.ts'
@@ -39,10 +39,19 @@ async function enrolPatiently(config: AgentConfig): Promise<Identity> {
   }
 }
 
+async function ownIdentity(config: AgentConfig): Promise<Identity> {
+  const identity = completeIdentity(await identityFiles(config.stateDir).load())
+  if (!identity) return enrolPatiently(config)
+  if (!isExpired(identity, Date.now())) return identity
+  if (config.joinTokenFile !== undefined && existsSync(config.joinTokenFile)) return enrolPatiently(config)
+  // Serving goes on from the journal; only the fleet is out of reach.
+  log.error({ expiresAt: identity.expiresAt }, 'the certificate has ended, ask for a new join token')
+  return identity
+}
+
 async function run(config: AgentConfig): Promise<void> {
   await ensurePrivateFolder(config.stateDir)
-  const identity =
-    completeIdentity(await identityFiles(config.stateDir).load()) ?? (await enrolPatiently(config))
+  const identity = await ownIdentity(config)
   const { roleId, secretId } = identity.vault
   const vault = connectVault({ addr: config.vault.addr, roleId, secretId: Secret.of(secretId) })
   const agent = new Agent(config, identity, vaultValues(vault), log)

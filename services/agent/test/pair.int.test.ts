@@ -6,6 +6,7 @@ import { openLedger } from '@rekey/ledger'
 import { connectQueues } from '@rekey/queues'
 import { afterAll, beforeAll, expect, inject, onTestFailed, test } from 'vitest'
 import { stringify } from 'yaml'
+import { askStatus, isReady } from '../src/status-socket.ts'
 import { startClients } from './clients.ts'
 import { freePort, type Gateway, startGateway } from './gateway.ts'
 import { AGENT, FLEET, type ServiceProcess, startProcess } from './process.ts'
@@ -54,16 +55,16 @@ const documents = [
 async function work(): Promise<void> {
   await ledger.fireTimers('pair-test')
   for (const waiting of await ledger.takeWaiting(60_000)) {
-    if (waiting.kind === 'deliver') {
-      await queues.add(`fleet-${INSTANCE}`, `${waiting.key}-${waiting.attempt}`, {
-        effect: waiting.key,
-        nodes: waiting.nodes,
-      })
-      continue
-    }
     const leased = await ledger.lease(waiting.key, 'pair-test', 10_000)
     if (!leased) continue
     const { effect } = leased
+    if (effect.kind === 'deliver') {
+      await queues.add(`fleet-${INSTANCE}`, `${effect.key}-${leased.attempt}`, {
+        effect: effect.key,
+        nodes: effect.nodes,
+      })
+      await ledger.complete(leased, { kind: 'deliver' }, 'pair-test')
+    }
     if (effect.kind === 'stage') {
       const value =
         values.get(effect.generation) ?? Secret.of(`pair-value-${effect.generation}-${'x'.repeat(32)}`)
@@ -86,10 +87,9 @@ async function work(): Promise<void> {
 const statusOf = (key: string) =>
   fetch(gateway.probeUrl, { headers: { authorization: `Bearer ${key}` } }).then((response) => response.status)
 
-async function agentStatus() {
-  const status = startProcess(AGENT, ['status', '--config', configFile, '--json'])
-  await status.exited
-  return JSON.parse(status.lines.join(''))
+const isReadyNow = async () => {
+  const status = await askStatus(join(gateway.dir, 'state'))
+  return status !== undefined && isReady(status)
 }
 
 const startFleet = () => startProcess(FLEET, [], fleetEnv)
@@ -181,7 +181,7 @@ test('a node enrols, is told what to hold, proves it, and the wave moves on', as
     await work()
     return values.get(1) && (await statusOf(values.get(1)?.reveal() ?? '')) === 200
   })
-  await until('the agent is ready', async () => (await agentStatus()).ready === true)
+  await until('the agent is ready', isReadyNow)
   await until('the first rotation closed', async () => /Closed/.test(await rotationStep()))
   expect(await statusOf('something else')).toBe(401)
 })
@@ -207,7 +207,7 @@ test('the agent is killed and comes back to the same state, and its log holds no
   await agent.kill('SIGKILL')
   expect(await statusOf(values.get(1)?.reveal() ?? '')).toBe(200)
   agent = startAgent()
-  await until('the agent is ready again', async () => (await agentStatus()).ready === true)
+  await until('the agent is ready again', isReadyNow)
   const text =
     [...agent.lines, ...fleet.lines].join('\n') +
     (await readFile(join(gateway.dir, 'state', `journal-${CREDENTIAL}.json`), 'utf8'))
@@ -218,7 +218,10 @@ test('the fleet is killed, the node goes on serving and reconnects to the next o
   showLogsOnFailure()
   await fleet.kill('SIGKILL')
   expect(await statusOf(values.get(1)?.reveal() ?? '')).toBe(200)
-  await until('the agent notices', async () => (await agentStatus()).session === null)
+  await until(
+    'the agent notices',
+    async () => (await askStatus(join(gateway.dir, 'state')))?.session === null,
+  )
   fleet = startFleet()
-  await until('the agent is ready again', async () => (await agentStatus()).ready === true, 30_000)
+  await until('the agent is ready again', isReadyNow, 30_000)
 })

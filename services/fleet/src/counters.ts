@@ -18,6 +18,7 @@ const NAMES = [
   'silent',
   'lost_writes',
   'enrolled',
+  'renewed',
   'enrolment_refused',
 ] as const
 

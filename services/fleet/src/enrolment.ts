@@ -54,23 +54,63 @@ export async function enrolNode(payload: unknown, options: EnrolmentOptions): Pr
     const signal = AbortSignal.timeout(20_000)
     const spiffeId = spiffeIdOf(node)
     const [signed, identity] = await Promise.all([
-      vault.pkiSign(NODE_ROLE, csr, { uriSans: [spiffeId], signal }),
+      signNode(vault, node, csr, signal),
       enrolNodeIdentity(vault, { node, reads: joined.credentials }, { signal }),
     ])
     counters.add('enrolled')
-    log.info({ node, workload: joined.workload, serial: signed.serial }, 'a node was enrolled')
+    const { serial, ...certificate } = signed
+    log.info({ node, workload: joined.workload, serial }, 'a node was enrolled')
     return {
       status: 200,
       body: {
         spiffeId,
-        certificate: signed.certificate,
-        authorities: signed.caChain.map((pem) => `${pem.trim()}\n`).join(''),
-        expiresAt: new Date(signed.expiresAt).toISOString(),
+        ...certificate,
         vault: { roleId: identity.roleId, wrappedSecretId: identity.wrappedSecretId.reveal() },
       },
     }
   } catch (error) {
     const why = RekeyError.is(error) ? error.message : 'unexpected failure'
     return refuse(502, `the token is used up, but Vault failed: ${why}`, node)
+  }
+}
+
+/** Another certificate for a node whose present one was checked by the handshake, and its session by the ledger. */
+export async function renewNode(
+  node: string,
+  csr: string,
+  options: Pick<EnrolmentOptions, 'vault' | 'counters' | 'log'>,
+): Promise<Omit<NodeCertificate, 'serial'> | undefined> {
+  const { vault, counters, log } = options
+  const fault = await requestFault(csr, node)
+  if (fault !== undefined) {
+    counters.add('enrolment_refused')
+    log.warn({ node, reason: fault }, 'a renewal was refused')
+    return undefined
+  }
+  try {
+    const { serial, ...certificate } = await signNode(vault, node, csr, AbortSignal.timeout(20_000))
+    counters.add('renewed')
+    log.info({ node, serial, expiresAt: certificate.expiresAt }, 'a certificate of a node was renewed')
+    return certificate
+  } catch (error) {
+    log.warn({ node, error }, 'a certificate of a node could not be renewed')
+    return undefined
+  }
+}
+
+type NodeCertificate = { certificate: string; authorities: string; expiresAt: string; serial: string }
+
+async function signNode(
+  vault: Pick<VaultClient, 'pkiSign'>,
+  node: string,
+  csr: string,
+  signal: AbortSignal,
+): Promise<NodeCertificate> {
+  const signed = await vault.pkiSign(NODE_ROLE, csr, { uriSans: [spiffeIdOf(node)], signal })
+  return {
+    certificate: signed.certificate,
+    authorities: signed.caChain.map((pem) => `${pem.trim()}\n`).join(''),
+    expiresAt: new Date(signed.expiresAt).toISOString(),
+    serial: signed.serial,
   }
 }

@@ -8,7 +8,7 @@ import { Batch } from './batch.ts'
 import { channelServer, type TlsMaterial } from './channel.ts'
 import { Counters } from './counters.ts'
 import { Delivery } from './delivery.ts'
-import { enrolNode } from './enrolment.ts'
+import { enrolNode, renewNode } from './enrolment.ts'
 import { enrolmentServer } from './enrolment-server.ts'
 import type { Log } from './log.ts'
 import { NodeSession } from './node-session.ts'
@@ -25,7 +25,6 @@ export type FleetOptions = {
   tls: TlsMaterial
   ledger: FleetLedger
   vault: VaultClient
-  completed?: (effect: string) => Promise<void>
   log: Log
 }
 
@@ -47,11 +46,7 @@ export class Fleet {
     const { ledger, vault, log, tls } = options
     const { counters, sessions } = this
     this.#options = options
-    this.delivery = new Delivery({
-      ledger,
-      sessions,
-      ...(options.completed && { completed: options.completed }),
-    })
+    this.delivery = new Delivery(ledger, sessions)
     this.#proofKeys = new ProofKeys(ledger)
     // A lost answer is got back by a new session, in which the node proves everything again.
     const onLost = (items: { node: string; session: number }[], error: unknown) => {
@@ -133,7 +128,7 @@ export class Fleet {
   }
 
   #welcome(node: string, socket: WebSocket): void {
-    const { ledger, log, instance, heartbeatMs } = this.#options
+    const { ledger, vault, log, instance, heartbeatMs } = this.#options
     const { counters, sessions } = this
     const session = new NodeSession({
       node,
@@ -161,6 +156,7 @@ export class Fleet {
       onAck: (ack) => this.#acks.add(ack),
       onNack: (nack) => this.#nacks.add(nack),
       onUsage: (usage) => this.#usage.add(usage),
+      renew: (csr) => renewNode(node, csr, { vault, counters, log }),
       counters,
       log,
     })

@@ -8,8 +8,6 @@ import { issueServerCertificate, keepRenewed, publishAuthority } from './server-
 
 const log = createLogger({ service: 'fleet' })
 
-const LEASE_MS = 10_000
-
 async function start(): Promise<void> {
   const env = readConfig(Environment)
   const ledger = openLedger({ url: env.DATABASE_URL, name: 'fleet' })
@@ -31,12 +29,6 @@ async function start(): Promise<void> {
     tls: certificate.tls,
     ledger: ledger.fleet,
     vault,
-    // Sent is all that the effect asks for; whether it arrived is a matter of the acks. Where several instances
-    // share a cell, the first one ends the effect, and the reconciliation of the others makes up for a lost job.
-    async completed(effect) {
-      const leased = await ledger.lease(effect, env.FLEET_INSTANCE, LEASE_MS)
-      if (leased) await ledger.complete(leased, { kind: 'deliver' }, 'fleet')
-    },
     log,
   })
   await fleet.start()

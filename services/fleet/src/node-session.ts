@@ -15,6 +15,8 @@ import type { Log } from './log.ts'
 import { spiffeIdOf } from './peer.ts'
 import type { ProofKeys } from './proof-keys.ts'
 
+type Renewed = Extract<FleetToAgent, { type: 'renewed' }>
+
 /** The part of a WebSocket that a session works with. */
 export type Wire = {
   send(text: string): void
@@ -36,6 +38,8 @@ export type SessionOptions = {
   onAck: (ack: VerifiedAck) => void
   onNack: (nack: Nack & { node: string }) => void
   onUsage: (usage: UsageMessage & { node: string }) => void
+  /** Signs a new certificate for this node; undefined: not now, or not this request. */
+  renew: (csr: string) => Promise<Omit<Renewed, 'type'> | undefined>
   counters: Counters
   log: Log
 }
@@ -59,6 +63,7 @@ export class NodeSession {
   #boot = ''
   #heardAt = performance.now()
   #beatAt = -Infinity
+  #renewal: Promise<Omit<Renewed, 'type'> | undefined> | undefined
   #frames = { second: 0, count: 0 }
 
   constructor(options: SessionOptions) {
@@ -147,6 +152,10 @@ export class NodeSession {
         // A node may speak of what it was told to hold, and of nothing else.
         if (!this.#sent.has(message.credential)) return this.#fault('unknown_nonce', message.credential)
         this.#options.onUsage({ ...message, node: this.node })
+        return
+      case 'renew':
+        if (message.session !== this.#session) return this.#fault('wrong_session', '')
+        return this.#renew(message.csr)
     }
   }
 
@@ -211,6 +220,19 @@ export class NodeSession {
     }
     this.#options.counters.add('acks_taken')
     this.#options.onAck(judged)
+  }
+
+  async #renew(csr: string): Promise<void> {
+    // One at a time: each costs a call to Vault. An agent that gets no answer asks again much later.
+    if (this.#isRenewing()) return
+    this.#renewal = this.#options.renew(csr)
+    const renewed = await this.#renewal.catch(() => undefined)
+    this.#renewal = undefined
+    if (renewed && this.#phase === 'open') this.#send({ type: 'renewed', ...renewed })
+  }
+
+  #isRenewing(): boolean {
+    return this.#renewal !== undefined
   }
 
   #nack(nack: Nack): void {
