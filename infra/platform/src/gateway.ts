@@ -4,6 +4,7 @@ import { closeSync, openSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { forget, watch } from '@rekey/local'
 import { SupervisedProcess } from './process.ts'
 import type { Platform } from './services.ts'
 
@@ -89,14 +90,16 @@ async function startHaproxy(
   const log = openSync(files.log, 'a')
   const child = spawn(haproxy, ['-db', '-f', CONFIG.pathname], {
     env: {
-      REKEY_LISTEN: `127.0.0.1:${port}`,
-      REKEY_BACKEND: `127.0.0.1:${modelPort}`,
-      REKEY_MAP: files.map,
-      REKEY_SOCKET: files.socket,
+      GATEWAY_BIND: `127.0.0.1:${port}`,
+      GATEWAY_UPSTREAM: `127.0.0.1:${modelPort}`,
+      GATEWAY_MAP: files.map,
+      GATEWAY_SOCKET: files.socket,
     },
     stdio: ['ignore', log, log],
+    detached: true,
   })
   closeSync(log)
+  if (child.pid !== undefined) watch(`group ${child.pid} KILL`)
   for (let tries = 0; tries < 200; tries++) {
     if (child.exitCode !== null) throw new Error(`HAProxy ended while starting; see ${files.log}`)
     if (
@@ -116,4 +119,5 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   const exited = once(child, 'exit')
   child.kill(signal)
   await exited
+  forget(`group ${child.pid ?? 0} KILL`)
 }

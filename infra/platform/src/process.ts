@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createWriteStream, type WriteStream } from 'node:fs'
+import { forget, watch } from '@rekey/local'
 
 export type ProcessSpec = {
   name: string
@@ -22,7 +23,8 @@ export class SupervisedProcess {
   #child: ChildProcess | undefined
   #log: WriteStream
   #stopped = false
-  #ready: PromiseWithResolvers<void> = Promise.withResolvers()
+  #ready = awaited()
+  #isReady = false
 
   constructor(spec: ProcessSpec) {
     this.spec = spec
@@ -41,10 +43,11 @@ export class SupervisedProcess {
   }
 
   async untilReady(): Promise<void> {
-    const { promise } = this.#ready
-    const timer = setTimeout(() => {
-      this.#ready.reject(new Error(`${this.spec.name} is not ready; see ${this.spec.logFile}`))
-    }, READY_MS)
+    const { promise, reject } = this.#ready
+    const why = new Error(
+      `${this.spec.name} is not ready after ${READY_MS / 1000} s; see ${this.spec.logFile}`,
+    )
+    const timer = setTimeout(() => reject(why), READY_MS)
     await promise.finally(() => clearTimeout(timer))
   }
 
@@ -59,7 +62,6 @@ export class SupervisedProcess {
 
   async stop(): Promise<void> {
     this.#stopped = true
-    this.#ready.promise.catch(() => undefined)
     const child = this.#child
     if (child && child.exitCode === null && child.signalCode === null) {
       const exited = once(child, 'exit')
@@ -73,27 +75,41 @@ export class SupervisedProcess {
 
   #spawn(): void {
     const { main, args = [], env, name } = this.spec
-    this.#ready = Promise.withResolvers()
-    this.#ready.promise.catch(() => undefined)
     const child = spawn(process.execPath, [main.pathname, ...args], {
       env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', NODE_NO_WARNINGS: '1', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
+      // A group of its own, which goes with us even if we are killed.
+      detached: true,
     })
     this.#child = child
+    const guarded = child.pid === undefined ? undefined : (`group ${child.pid} KILL` as const)
+    if (guarded) watch(guarded)
     let tail = ''
     const read = (chunk: Buffer) => {
       this.#log.write(chunk)
       tail = (tail + chunk.toString()).slice(-4_000)
-      if (this.spec.ready.test(tail)) this.#ready.resolve()
+      if (!this.spec.ready.test(tail)) return
+      this.#isReady = true
+      this.#ready.resolve()
     }
     child.stdout.on('data', read)
     child.stderr.on('data', read)
     child.on('exit', (code, signal) => {
+      if (guarded) forget(guarded)
       if (this.#stopped) return
+      if (this.#isReady) this.#ready = awaited()
+      this.#isReady = false
       this.restarts++
       this.#log.write(`${JSON.stringify({ supervisor: name, code, signal, restarts: this.restarts })}\n`)
       // At once after a kill; a process that cannot start is not hammered.
       setTimeout(() => !this.#stopped && this.#spawn(), signal === 'SIGKILL' ? 0 : 500)
     })
   }
+}
+
+/** Nobody need be waiting when it fails. */
+function awaited(): PromiseWithResolvers<void> {
+  const resolvers = Promise.withResolvers<void>()
+  resolvers.promise.catch(() => undefined)
+  return resolvers
 }
