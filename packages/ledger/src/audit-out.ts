@@ -1,4 +1,5 @@
 import type { Database } from './database.ts'
+import { append } from './journal.ts'
 import { submit } from './submit.ts'
 
 /** A journal entry with what an auditor needs to know about its subject. */
@@ -93,4 +94,9 @@ export async function settleIntents(db: Database): Promise<number> {
     await db.pool.query('update audit_out set settled_at = now() where sequence = $1', [row.sequence])
   }
   return rows.length
+}
+
+/** Records that the auditor works: without it, silence and an attack look the same. */
+export async function heartbeat(db: Database, intervalMs: number): Promise<void> {
+  await db.transaction((tx) => append(tx, 'audit', 'auditor', [{ type: 'AuditHeartbeat', intervalMs }]))
 }

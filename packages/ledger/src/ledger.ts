@@ -55,6 +55,7 @@ export function openLedger(options: { url: string; name: string }) {
     unsentRecords: (limit: number) => audit.unsentRecords(db, limit),
     markSent: (sequences: number[]) => audit.markSent(db, sequences),
     settleIntents: () => audit.settleIntents(db),
+    heartbeat: (intervalMs: number) => audit.heartbeat(db, intervalMs),
 
     /** Views. */
     listCredentials: (credential?: string) => views.listCredentials(db, credential),

@@ -1,0 +1,44 @@
+/** Activities of class 3004. `Other` has a name of its own, because OCSF has no word for it. */
+export const ACTIVITIES = { Create: 1, Read: 2, Update: 3, Delete: 4, Enroll: 6, Unenroll: 7 } as const
+export const LIVE_ACTIVITIES = { Enable: 8, Disable: 9, Activate: 10, Deactivate: 11 } as const
+export const FINDING_ACTIVITIES = { Create: 1, Update: 2, Close: 3 } as const
+export const SEVERITIES = { Informational: 1, Low: 2, Medium: 3, High: 4 } as const
+
+export type Severity = keyof typeof SEVERITIES
+
+/** What an entry did to what, before it is put into the words of a class. */
+export type Entity = { type: string; uid: string; name: string; generation?: number }
+
+/** Something was done to a credential, a node, a document or an event. */
+export type EntityDeed = {
+  class: 'entity'
+  activity: keyof typeof ACTIVITIES | keyof typeof LIVE_ACTIVITIES | { other: string }
+  /** Absent: the credential of the entry's rotation. */
+  entity?: Entity
+  generation?: number | null
+  message: string
+  /** Absent: it succeeded. */
+  failed?: boolean
+  severity?: Severity
+}
+
+/** Something is not as it should be, or no longer so. All records of one finding share its `uid`. */
+export type FindingDeed = {
+  class: 'compliance' | 'detection'
+  activity: keyof typeof FINDING_ACTIVITIES
+  uid: string
+  title: string
+  /** The promise that is not kept. */
+  control: string
+  message: string
+  severity: Severity
+  resource?: Entity
+}
+
+/** The auditor works, and there was nothing else to say. */
+export type HeartbeatDeed = { class: 'heartbeat'; message: string }
+
+/** Nobody has said what this type means: it is recorded all the same. */
+export type UnknownDeed = { class: 'unknown'; message: string }
+
+export type Deed = EntityDeed | FindingDeed | HeartbeatDeed | UnknownDeed

@@ -1,0 +1,34 @@
+import type { Verdict } from '@rekey/contracts'
+import type { RotationEvent } from '@rekey/core'
+
+/** A journal entry with what is known of its subject, as the ledger hands it to the auditor. */
+export type AuditableEntry = {
+  position: number
+  stream: string
+  seq: number
+  type: string
+  data: Record<string, unknown>
+  actor: string
+  /** ISO 8601. */
+  at: string
+  rotation?: { id: string; credential: string; phase?: string }
+  credential?: { name: string; owner: string; environment: string; workload: string; spiffeId: string }
+}
+
+/** Everything that the journal holds beside rotations. */
+export type LedgerEvent =
+  | ({ type: 'EventJudged' } & Verdict)
+  | { type: 'EventConflicted'; source: string; id: string; digest: string; first: string }
+  | {
+      type: 'ConfigurationChanged'
+      kind: string
+      name: string
+      action: 'create' | 'update'
+      fields: string[]
+    }
+  | { type: 'JoinTokenMade'; node: string; workload: string }
+  | { type: 'NodeEnrolled'; node: string; workload: string }
+  | { type: 'NodeGone'; node: string; reason: string }
+  | { type: 'AuditHeartbeat'; intervalMs: number }
+
+export type JournalEvent = RotationEvent | LedgerEvent

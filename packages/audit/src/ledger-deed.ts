@@ -1,0 +1,68 @@
+import type { Deed, EntityDeed } from './deed.ts'
+import type { LedgerEvent } from './entry.ts'
+
+/** What each journal entry outside rotations means to a SIEM. A new type fails to compile here. */
+export function ledgerDeed(event: LedgerEvent): Deed | undefined {
+  switch (event.type) {
+    case 'EventJudged': {
+      const entity = changeEvent(event)
+      const message = `${event.verdict}: ${event.reason}`
+      // A change that nobody has a rule for is a finding, not silence.
+      if (event.verdict === 'no-rule' || event.verdict === 'unknown-workload')
+        return {
+          class: 'compliance',
+          activity: 'Create',
+          uid: `change/${entity.uid}`,
+          title: 'A change that no configuration covers',
+          control: 'Every change of a known workload is named by a rule',
+          message,
+          severity: 'Low',
+          resource: entity,
+        }
+      const failed = event.verdict === 'rejected'
+      const severity = failed ? 'Low' : 'Informational'
+      return { class: 'entity', activity: { other: 'Judge' }, entity, message, failed, severity }
+    }
+    case 'EventConflicted': {
+      const entity = changeEvent(event)
+      return {
+        class: 'detection',
+        activity: 'Create',
+        uid: `conflict/${entity.uid}/${event.digest}`,
+        title: 'An event id was used again with other content',
+        control: 'An event keeps its content',
+        message: 'the same id was judged before with other content; nothing was done',
+        severity: 'High',
+        resource: entity,
+      }
+    }
+    case 'ConfigurationChanged': {
+      const fields = event.fields.length > 0 ? `: ${event.fields.join(', ')}` : ''
+      return {
+        class: 'entity',
+        activity: event.action === 'create' ? 'Create' : 'Update',
+        entity: { type: event.kind, uid: `${event.kind}/${event.name}`, name: event.name },
+        message: `${event.kind} ${event.name}: ${event.action}${fields}`,
+      }
+    }
+    case 'JoinTokenMade':
+      return node(event.node, { other: 'Invite' }, `join token made for a node of ${event.workload}`)
+    case 'NodeEnrolled':
+      return node(event.node, 'Enroll', `enrolled as a node of ${event.workload}`)
+    case 'NodeGone':
+      return { ...node(event.node, 'Unenroll', `declared gone: ${event.reason}`), severity: 'Low' }
+    case 'AuditHeartbeat':
+      return { class: 'heartbeat', message: `the auditor works; next in ${event.intervalMs} ms` }
+    default:
+      event satisfies never
+      return undefined
+  }
+}
+
+function changeEvent(event: { source: string; id: string }) {
+  return { type: 'Change event', uid: `${event.source} ${event.id}`, name: event.id }
+}
+
+function node(name: string, activity: EntityDeed['activity'], message: string): EntityDeed {
+  return { class: 'entity', activity, entity: { type: 'Node', uid: `node/${name}`, name }, message }
+}
