@@ -1,0 +1,62 @@
+import { describe, expect, test } from 'vitest'
+import { stringify } from 'yaml'
+import { parseConfig } from './config.ts'
+
+const haproxy = {
+  credential: 'chat-key',
+  kind: 'haproxy',
+  socket: 'haproxy.sock',
+  map: '/run/keys.map',
+  probeUrl: 'http://127.0.0.1:8080/v1/models',
+}
+const good = {
+  node: 'gw-1',
+  fleet: { url: 'wss://fleet:7443', enrolUrl: 'https://fleet:7444', caFile: 'ca.pem' },
+  stateDir: 'state',
+  vault: { addr: 'http://127.0.0.1:8200' },
+  adapters: [haproxy],
+}
+const parse = (document: unknown) => parseConfig(stringify(document), '/etc/rekey')
+
+describe('the configuration', () => {
+  test('relative paths start at its folder, and the map keeps the name that HAProxy knows', () => {
+    const config = parse({ ...good, adapters: [{ ...haproxy, map: 'keys.map' }] })
+    expect(config.stateDir).toBe('/etc/rekey/state')
+    expect(config.fleet.caFile).toBe('/etc/rekey/ca.pem')
+    expect(config.adapters[0]).toMatchObject({
+      socket: '/etc/rekey/haproxy.sock',
+      map: 'keys.map',
+      mapFile: '/etc/rekey/keys.map',
+      table: 'st_keys',
+    })
+  })
+
+  test.each([
+    ['an unknown field', { ...good, nodes: 'x' }, /nodes/],
+    ['a node name in upper case', { ...good, node: 'GW' }, /node: use lower-case/],
+    ['a channel without TLS', { ...good, fleet: { ...good.fleet, url: 'ws://fleet' } }, /fleet\.url: .*wss/],
+    ['an unknown adapter', { ...good, adapters: [{ ...haproxy, kind: 'nginx' }] }, /adapters\.0\.kind/],
+    ['no adapter', { ...good, adapters: [] }, /adapters/],
+    [
+      'a map name that would end the command',
+      { ...good, adapters: [{ ...haproxy, map: '/run/a;shutdown' }] },
+      /adapters\.0\.map: must not contain/,
+    ],
+    [
+      'one credential twice',
+      { ...good, adapters: [haproxy, { ...haproxy, map: '/b' }] },
+      /adapters\.1: credential chat-key/,
+    ],
+    [
+      'one map twice',
+      { ...good, adapters: [haproxy, { ...haproxy, credential: 'b' }] },
+      /adapters\.1: map \/run\/keys.map/,
+    ],
+  ])('%s is refused by its field', (_what, document, message) => {
+    expect(() => parse(document)).toThrow(message)
+  })
+
+  test('what is not YAML is said to be so', () => {
+    expect(() => parseConfig('{', '/')).toThrow(/not YAML/)
+  })
+})

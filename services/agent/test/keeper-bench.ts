@@ -1,0 +1,105 @@
+import { type AgentToFleet, type DesiredState, type Probe, Secret } from '@rekey/contracts'
+import type { NodeAdapter } from '../src/adapters/node-adapter.ts'
+import type { Journal, JournalEntry } from '../src/journal.ts'
+import { CredentialKeeper } from '../src/keeper.ts'
+import type { Log } from '../src/log.ts'
+import type { Fetched, ValueSource } from '../src/value-source.ts'
+
+/** A gateway, a store and a journal in memory, and a keeper between them. */
+
+export const sampleValue = (generation: number) => Secret.of(`value-of-generation-${generation}`)
+
+export class FakeGateway implements NodeAdapter {
+  readonly kind = 'fake'
+  readonly disruption = 'A'
+  canTry = true
+  accepted = new Map<string, number>()
+  applied: number[][] = []
+  tries: string[] = []
+  failing = false
+  answer: (value: Secret) => Probe = (value) => (this.accepted.has(value.reveal()) ? 'accepted' : 'refused')
+  beforeApply: () => Promise<void> = async () => {}
+
+  async apply(accept: Parameters<NodeAdapter['apply']>[0]): Promise<void> {
+    await this.beforeApply()
+    if (this.failing) throw new Error('the socket is gone')
+    this.accepted = new Map(accept.map((a) => [a.value.reveal(), a.generation]))
+    this.applied.push(accept.map((a) => a.generation))
+  }
+  async tryValue(value: Secret): Promise<Probe> {
+    this.tries.push(value.reveal())
+    return this.answer(value)
+  }
+  async holds(accept: Parameters<NodeAdapter['apply']>[0]): Promise<boolean> {
+    return accept.length === this.accepted.size && accept.every((a) => this.accepted.has(a.value.reveal()))
+  }
+  async drop(generations: number[]): Promise<void> {
+    for (const [value, generation] of this.accepted) {
+      if (generations.includes(generation)) this.accepted.delete(value)
+    }
+  }
+  async usage() {
+    return undefined
+  }
+  async close(): Promise<void> {}
+}
+
+export class FakeStore implements ValueSource {
+  generations = new Set<number>()
+  away = false
+  async fetch(_store: DesiredState['store'], generation: number): Promise<Fetched> {
+    if (this.away) return { kind: 'unreachable', detail: 'away' }
+    if (!this.generations.has(generation)) return { kind: 'missing', detail: 'not there' }
+    return { kind: 'value', value: sampleValue(generation) }
+  }
+}
+
+export class MemoryJournal implements Journal {
+  entries: JournalEntry[] = []
+  constructor(entry?: JournalEntry) {
+    if (entry) this.entries.push(entry)
+  }
+  async read() {
+    return this.entries.at(-1)
+  }
+  async write(entry: JournalEntry) {
+    this.entries.push(entry)
+  }
+}
+
+export const silent: Log = { debug() {}, info() {}, warn() {}, error() {} }
+
+export function desired(revision: number, accept: number[], more: Partial<DesiredState> = {}): DesiredState {
+  return {
+    credential: 'chat',
+    revision,
+    accept: accept.map((generation) => ({ generation, keyId: `chat.g${generation}` })),
+    refuse: [],
+    floor: 1,
+    store: { kind: 'vault-kv', mount: 'secret', path: 'chat' },
+    ...more,
+  }
+}
+
+export function keeperBench(options: { journal?: JournalEntry } = {}) {
+  const gateway = new FakeGateway()
+  const store = new FakeStore()
+  const journal = new MemoryJournal(options.journal)
+  const said: AgentToFleet[] = []
+  const keeper = new CredentialKeeper({
+    credential: 'chat',
+    adapter: gateway,
+    values: store,
+    journal,
+    spiffeId: 'spiffe://rekey.local/node/gw-1',
+    boot: 'boot-1',
+    log: silent,
+    retry: { baseMs: 5, capMs: 20 },
+  })
+  const reply = (nonce: string, session = 1) => ({
+    session,
+    nonce,
+    send: (message: AgentToFleet) => void said.push(message),
+  })
+  return { gateway, store, journal, said, keeper, reply }
+}
