@@ -10,7 +10,8 @@ export type CloudEvent = {
   time?: string
   datacontenttype?: string
   dataschema?: string
-  extensions: Record<string, string | number | boolean>
+  /** `partitionkey` is CloudEvents' own, and becomes the record's key. */
+  extensions: { partitionkey?: string; [name: string]: string | number | boolean }
   /** Undefined: the event has no data. */
   data: unknown
 }

@@ -83,7 +83,7 @@ function randomRecord(): IncomingRecord {
   const damages = 1 + below(3)
   for (let n = 0; n < damages; n++) {
     const way = next()
-    if (way < 0.5) value = Buffer.from(JSON.stringify(damage(JSON.parse(encoded.value))) ?? '')
+    if (way < 0.5) value = Buffer.from(JSON.stringify(damage(JSON.parse(encoded.value))))
     else if (way < 0.65 && value !== null && value.length > 0) value = damageBytes(value)
     else if (way < 0.9) {
       const name = pick(Object.keys(headers))

@@ -1,10 +1,10 @@
 import type { CloudEvent } from './cloud-event.ts'
 import type { OutgoingRecord } from './kafka-record.ts'
 
-/** The record's key is the event's subject (a workload), so that Kafka keeps what is said of one workload in order. */
+/** The key is the extension `partitionkey` of CloudEvents, by which Kafka keeps what is said of one workload in order. */
 export function encode(event: CloudEvent, mode: 'binary' | 'structured'): OutgoingRecord {
   const { data, extensions, datacontenttype = 'application/json', ...attributes } = event
-  const key = event.subject ?? event.id
+  const key = extensions.partitionkey ?? event.subject ?? event.id
   if (mode === 'structured') {
     return {
       key,

@@ -21,7 +21,7 @@ export function newEvent(change: Change, { id, source, at }: Origin): CloudEvent
     subject: body.subject.id,
     time: at.toISOString(),
     datacontenttype: 'application/json',
-    extensions: {},
+    extensions: { partitionkey: change.workload },
     data: { context: { specversion: '0.5.1', id, source, type, timestamp: at.toISOString() }, ...body },
   }
   const check = toChange(event)

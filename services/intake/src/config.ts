@@ -32,5 +32,7 @@ export const Config = z.object({
   INTAKE_GROUP: z.string().min(1).default('rekey-intake'),
   /** How often to look for topics of new emitters. */
   INTAKE_TOPICS_CHECK_MS: z.coerce.number().int().min(100).default(5_000),
+  /** After a crash, Kafka waits so long before it gives the partitions away. Brokers allow 6 s and more. */
+  INTAKE_SESSION_MS: z.coerce.number().int().min(1_000).max(300_000).default(10_000),
   HEALTH_PORT: z.coerce.number().int().min(0).max(65_535).default(0),
 })

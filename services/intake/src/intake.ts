@@ -13,6 +13,8 @@ export type Options = {
   group: string
   topics: (topic: string) => boolean
   topicsCheckMs: number
+  /** So long after a crash do its partitions stand still, unless it ended in good order. */
+  sessionMs: number
   /** The consumer ended for good; nothing is left but to restart the process. */
   onFatal: (error: Error) => void
 }
@@ -26,7 +28,6 @@ export type Intake = {
 /** Verdicts are published and offsets committed after so many records, however large the batch. */
 const SLICE = 250
 const PARTITIONS_AT_ONCE = 4
-const SESSION_MS = 30_000
 
 /**
  * Record → verdict in the ledger → verdict on Kafka (all replicas) → offset, in this order. A crash between any two
@@ -41,7 +42,8 @@ export async function startIntake(options: Options): Promise<Intake> {
   const admin = kafka.admin()
   const consumer = kafka.consumer({
     groupId: group,
-    sessionTimeout: SESSION_MS,
+    sessionTimeout: options.sessionMs,
+    heartbeatInterval: Math.floor(options.sessionMs / 3),
     maxWaitTimeInMs: 200,
     allowAutoTopicCreation: false,
   })

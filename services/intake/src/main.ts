@@ -6,7 +6,7 @@ import { startIntake } from './intake.ts'
 const config = readConfig(Config)
 const logger = createLogger({ service: 'intake' })
 const kafka = connectKafka({ brokers: config.KAFKA_BROKERS, clientId: 'rekey-intake', logger })
-const ledger = await openLedger({ url: config.DATABASE_URL, name: 'intake' })
+const ledger = openLedger({ url: config.DATABASE_URL, name: 'intake' })
 
 const intake = await startIntake({
   kafka,
@@ -15,6 +15,7 @@ const intake = await startIntake({
   group: config.INTAKE_GROUP,
   topics: config.INTAKE_TOPICS,
   topicsCheckMs: config.INTAKE_TOPICS_CHECK_MS,
+  sessionMs: config.INTAKE_SESSION_MS,
   onFatal: () => process.exit(1),
 })
 const health = await serveHealth({

@@ -29,6 +29,7 @@ export async function judgeSlice(
   const repeats = new Set<Promise<Answer>>()
   try {
     for (const record of records) {
+      await alive()
       const reading = read(record)
       const answer = answerTo(record, reading, judge, alive)
       // Failures surface below, where all answers are awaited.

@@ -1,8 +1,9 @@
-import { RekeyError, type Verdict } from '@rekey/contracts'
+import { RekeyError } from '@rekey/contracts'
 import { encode, newEvent } from '@rekey/events'
 import { createLogger } from '@rekey/runtime'
 import { describe, expect, test } from 'vitest'
 import type { Inbox } from './inbox.ts'
+import { MemoryInbox } from './memory-inbox.ts'
 import { Interrupted, Patience } from './patience.ts'
 import type { Located } from './reading.ts'
 import { Recent } from './recent.ts'
@@ -10,41 +11,6 @@ import { type Answer, judgeSlice } from './slice.ts'
 
 const logger = createLogger({ service: 'test' })
 logger.level = 'silent'
-
-/** Remembers like the ledger: the first content of an id decides, a repeat is told so. */
-class MemoryInbox implements Inbox {
-  readonly calls: string[] = []
-  readonly #first = new Map<string, string>()
-  fail: (id: string) => unknown = () => undefined
-  running = 0
-  runningMax = 0
-
-  receive(input: Parameters<Inbox['receive']>[0]): Promise<Verdict> {
-    return this.#answer(input, 'rotation-opened', input.change.workload)
-  }
-
-  recordRejected(input: Parameters<Inbox['recordRejected']>[0]): Promise<Verdict> {
-    return this.#answer(input, 'rejected', input.reason)
-  }
-
-  async #answer(
-    { source, id, digest }: { source: string; id: string; digest: string },
-    fresh: Verdict['verdict'],
-    reason: string,
-  ): Promise<Verdict> {
-    this.running += 1
-    this.runningMax = Math.max(this.runningMax, this.running)
-    await new Promise((resolve) => setTimeout(resolve, 1))
-    this.running -= 1
-    const failure = this.fail(id)
-    if (failure !== undefined) throw failure
-    this.calls.push(id)
-    const first = this.#first.get(id)
-    this.#first.set(id, first ?? digest)
-    const verdict = first === undefined ? fresh : first === digest ? 'duplicate' : 'conflict'
-    return { source, id, verdict, reason, rotations: [], at: '2026-11-21T10:00:00.000Z' }
-  }
-}
 
 let offset = 0
 function record(id: string, over: Partial<Located> = {}, zone = 'eu-central-1b'): Located {
@@ -149,7 +115,8 @@ describe('judgeSlice', () => {
       ['a', 'rotation-opened'],
       ['b', 'rotation-opened'],
     ])
-    expect(beats()).toBe(2)
+    // Before each record, and after each failure.
+    expect(beats()).toBe(2 + 2)
     expect(troubles.size).toBe(0)
   })
 
