@@ -24,6 +24,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type AccessKey, parseCredentialsFile } from './aws.ts'
 import { type Stack, startStack } from './stack.ts'
 
+// What is tested here is the way without Docker.
+process.env.REKEY_STACK_DOCKER = 'no'
+
 // The rules are those of the API reference; the names in quotation marks are its words.
 
 let stack: Stack

@@ -11,6 +11,9 @@ import { freePort } from './port.ts'
 import { groupLives } from './process-group.ts'
 import { startStack } from './stack.ts'
 
+// What is tested here is the way without Docker.
+process.env.REKEY_STACK_DOCKER = 'no'
+
 let dir: string
 const launchers: (() => void)[] = []
 

@@ -12,6 +12,9 @@ import { SERVER_NAMES, type Stack, startStack } from './stack.ts'
 import { createTopics } from './topics.ts'
 import { askVault } from './vault-api.ts'
 
+// What is tested here is the way without Docker.
+process.env.REKEY_STACK_DOCKER = 'no'
+
 let stack: Stack
 let identities: Identities
 
