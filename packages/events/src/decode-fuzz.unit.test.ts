@@ -102,24 +102,23 @@ function randomRecord(): IncomingRecord {
   return { key: null, value, headers }
 }
 
+/** Any six characters of the canary in a row. */
+const PARTS = [...Array(CANARY.length - 5)].map((_, at) => CANARY.slice(at, at + 6).toLowerCase())
+
 test(`${RUNS} damaged records: nothing throws, and no reason repeats what is in the record`, () => {
-  const reasons = new Map<string, number>()
+  const reasons = new Set<string>()
   let changes = 0
   for (let run = 0; run < RUNS; run++) {
     const decoded = decode(randomRecord())
+    if (decoded.ok) digest(decoded.event)
     const result = decoded.ok ? toChange(decoded.event) : decoded
-    if (decoded.ok) expect(digest(decoded.event)).toMatch(/^[0-9a-f]{64}$/)
-    if (result.ok) {
-      changes += 1
-      continue
-    }
-    reasons.set(result.reason, (reasons.get(result.reason) ?? 0) + 1)
-    for (let at = 0; at + 6 <= CANARY.length; at++) {
-      expect(result.reason.toLowerCase()).not.toContain(CANARY.slice(at, at + 6).toLowerCase())
-    }
-    expect(result.reason.length).toBeLessThan(250)
+    if (result.ok) changes += 1
+    else reasons.add(result.reason)
   }
+  const leaks = [...reasons].filter((reason) => PARTS.some((part) => reason.toLowerCase().includes(part)))
+  expect(leaks).toEqual([])
+  expect([...reasons].filter((reason) => reason.length > 250)).toEqual([])
   // The walk reaches many different refusals, and some undamaged meanings.
   expect(reasons.size).toBeGreaterThan(40)
   expect(changes).toBeGreaterThan(10)
-})
+}, 30_000)

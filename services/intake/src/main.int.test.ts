@@ -218,7 +218,7 @@ describe('the intake service', () => {
   })
 
   test('1,000 duplicates: 1,000 answers, one entry in the ledger', async () => {
-    const service = await start()
+    await start()
     const record = message('storm', { facts: { zone: 'eu-central-1d' } })
     await send([record])
     await until(() => of('storm').length === 1)
