@@ -45,6 +45,7 @@ export type SessionOptions = {
 }
 
 const HELLO_MS = 5_000
+const MISSED_MAX = 3
 const FRAMES_PER_SECOND_MAX = 500
 /** A peer that does not read would fill our memory. */
 const BUFFERED_MAX_BYTES = 1024 * 1024
@@ -61,8 +62,7 @@ export class NodeSession {
   #phase: 'new' | 'opening' | 'open' | 'closed' = 'new'
   #session = 0
   #boot = ''
-  #heardAt = performance.now()
-  #beatAt = -Infinity
+  #missed = 0
   #renewal: Promise<Omit<Renewed, 'type'> | undefined> | undefined
   #frames = { second: 0, count: 0 }
 
@@ -103,22 +103,23 @@ export class NodeSession {
     return count
   }
 
-  /** False: nothing was heard since the last beat, and the connection is cut. */
+  /** Whether something was heard since the last beat. After three beats without, the connection is cut. */
   beat(): boolean {
     const { wire, counters, log } = this.#options
-    if (this.#heardAt < this.#beatAt) {
+    // Beats are counted, not time: after a stall of this process the answers still lie unread in its sockets.
+    if (this.#missed >= MISSED_MAX) {
       counters.add('silent')
       log.warn({ node: this.node, session: this.#session }, 'the node is silent, cutting its connection')
       wire.terminate()
       return false
     }
-    this.#beatAt = performance.now()
+    this.#missed += 1
     wire.ping()
-    return true
+    return this.#missed === 1
   }
 
   heard(): void {
-    this.#heardAt = performance.now()
+    this.#missed = 0
   }
 
   close(code: number, reason: string): void {
@@ -136,7 +137,7 @@ export class NodeSession {
 
   async receive(text: string | undefined): Promise<void> {
     if (this.#phase === 'closed') return
-    this.#heardAt = performance.now()
+    this.#missed = 0
     if (this.#isFlooding()) return this.#refuse('flooding', 1008, 'too many messages')
     const message = text === undefined ? undefined : parse(text)
     if (!message) return this.#refuse('malformed', 1002, 'not a message')

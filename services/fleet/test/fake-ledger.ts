@@ -1,0 +1,72 @@
+import { type DesiredState, RekeyError } from '@rekey/contracts'
+import type { FleetLedger, JoinedNode, VerifiedAck } from '@rekey/ledger'
+
+type Nacks = Parameters<FleetLedger['recordNacks']>[0]
+type Reports = Parameters<FleetLedger['recordUsage']>[0]
+
+/** The fleet's part of the ledger, in memory, with its calls written down. */
+export class FakeLedger implements FleetLedger {
+  readonly states = new Map<string, DesiredState[]>()
+  readonly keys = new Map<string, Map<number, string | null>>()
+  readonly tokens = new Map<string, JoinedNode>()
+  readonly acks: VerifiedAck[] = []
+  readonly nacks: Nacks = []
+  readonly reports: Reports = []
+  readonly closed: string[] = []
+  readonly heardOf: string[] = []
+  ackWrites = 0
+  failing = false
+  #session = 0
+
+  async redeemJoinToken(node: string, token: string): Promise<JoinedNode | undefined> {
+    const joined = this.tokens.get(token)
+    if (!joined || joined.node !== node) return undefined
+    this.tokens.delete(token)
+    return joined
+  }
+
+  async openSession({ node }: { node: string }) {
+    this.#fail()
+    const desired = this.states.get(node)
+    if (!desired) throw new RekeyError('permission_denied', `node ${node} is not enrolled`)
+    this.#session += 1
+    return { session: this.#session, desired }
+  }
+
+  async closeSession(node: string, session: number): Promise<void> {
+    this.closed.push(`${node} ${session}`)
+  }
+
+  async desiredStates(nodes: string[]): Promise<Map<string, DesiredState[]>> {
+    this.#fail()
+    return new Map(nodes.map((node) => [node, this.states.get(node) ?? []]))
+  }
+
+  async proofKeys(credential: string): Promise<Map<number, string | null>> {
+    return new Map(this.keys.get(credential))
+  }
+
+  async recordAcks(acks: VerifiedAck[]): Promise<void> {
+    this.#fail()
+    this.ackWrites += 1
+    this.acks.push(...acks)
+  }
+
+  async recordNacks(nacks: Nacks): Promise<void> {
+    this.#fail()
+    this.nacks.push(...nacks)
+  }
+
+  async recordUsage(reports: Reports): Promise<void> {
+    this.#fail()
+    this.reports.push(...reports)
+  }
+
+  async heard(nodes: { node: string; session: number }[]): Promise<void> {
+    this.heardOf.push(...nodes.map((n) => n.node))
+  }
+
+  #fail(): void {
+    if (this.failing) throw new RekeyError('backend_unavailable', 'the ledger is away')
+  }
+}
