@@ -5,7 +5,7 @@ import { toEnvironmentChange, toServiceChange, toWorkloadChange } from './transl
 
 /** One version of one event type that is a change: how to check its data, and how to read it. */
 export type KnownType = { cdevents: '0.5.1' | '0.4.1'; read: (data: unknown) => Read }
-export type Read = { ok: true; change: Change } | { ok: false; error: z.ZodError }
+type Read = { ok: true; change: Change } | { ok: false; error: z.ZodError }
 
 function known<S extends z.ZodType>(
   cdevents: KnownType['cdevents'],
