@@ -67,7 +67,7 @@ export function startAuditor(options: Options): Auditor {
         beatAt = performance.now() + options.heartbeatMs
         continue
       }
-      await bell.wait(Math.min(POLL_MS, beatAt - performance.now()), signal)
+      await bell.wait(Math.max(1, Math.min(POLL_MS, beatAt - performance.now())), signal)
     }
   }
 
