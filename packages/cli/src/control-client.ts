@@ -1,0 +1,251 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { RekeyError, type Secret } from '@rekey/contracts'
+import type { CredentialView, JournalEntry, RotationDetail, RotationView } from '@rekey/ledger'
+import { Complaint } from './complaint.ts'
+import type {
+  ConfigurationAnswer,
+  JudgedVerdict,
+  JudgementAnswer,
+  NodeAnswer,
+  RuleAnswer,
+  Started,
+  WorkloadAnswer,
+} from './control-answers.ts'
+import { ControlError, toControlError } from './control-error.ts'
+import { parseEvents } from './sse.ts'
+
+export type Watched =
+  | { type: 'entry'; entry: JournalEntry }
+  | { type: 'end'; outcome: string; exceptions: string[] }
+
+export type ControlOptions = {
+  url: string
+  token: Secret
+  /** Who gives orders, recorded as `operator/<actor>`. */
+  actor: string
+  /** The longest wait for one answer. */
+  timeoutMs?: number
+  /** A watch that hears nothing for so long, not even a heartbeat, is begun again. */
+  silenceMs?: number
+}
+
+/** Breaks of a watch in a row, after which it is given up. */
+const BREAKS_MAX = 8
+
+/** The API of control. Every failure is a `Complaint` that says what to do. */
+export class ControlClient {
+  readonly #options: Required<ControlOptions>
+  readonly #base: URL
+
+  constructor(options: ControlOptions) {
+    this.#options = { timeoutMs: 35_000, silenceMs: 45_000, ...options }
+    this.#base = baseOf(options.url)
+  }
+
+  configure(documents: unknown[], apply: boolean): Promise<ConfigurationAnswer> {
+    return this.#post('configuration', { documents, apply })
+  }
+  credentials(): Promise<CredentialView[]> {
+    return this.#get('credentials')
+  }
+  credential(name: string): Promise<CredentialView> {
+    return this.#get(`credentials/${encodeURIComponent(name)}`)
+  }
+  rotations(filter: { credential?: string; limit?: number } = {}): Promise<RotationView[]> {
+    const query = new URLSearchParams()
+    if (filter.credential !== undefined) query.set('credential', filter.credential)
+    if (filter.limit !== undefined) query.set('limit', String(filter.limit))
+    return this.#get(`rotations?${query}`)
+  }
+  rotation(id: string): Promise<RotationDetail> {
+    return this.#get(`rotations/${encodeURIComponent(id)}`)
+  }
+  journal(id: string, after = 0): Promise<JournalEntry[]> {
+    return this.#get(`rotations/${encodeURIComponent(id)}/journal?after=${after}`)
+  }
+  rotate(credential: string, reason: string): Promise<Started> {
+    return this.#post(`credentials/${encodeURIComponent(credential)}/rotate`, { reason })
+  }
+  rollback(rotation: string, reason: string): Promise<RotationView> {
+    return this.#post(`rotations/${encodeURIComponent(rotation)}/rollback`, { reason })
+  }
+  resume(rotation: string, reason: string): Promise<RotationView> {
+    return this.#post(`rotations/${encodeURIComponent(rotation)}/resume`, { reason })
+  }
+  /** Undefined: it was not judged so far. */
+  async verdict(id: string, source: string): Promise<JudgedVerdict | undefined> {
+    const query = new URLSearchParams({ source })
+    try {
+      return await this.#get(`verdicts/${encodeURIComponent(id)}?${query}`)
+    } catch (error) {
+      if (error instanceof ControlError && error.code === 'not_found') return undefined
+      throw error
+    }
+  }
+  rules(): Promise<RuleAnswer[]> {
+    return this.#get('rules')
+  }
+  workloads(): Promise<WorkloadAnswer[]> {
+    return this.#get('workloads')
+  }
+  /** What an event would do now, without doing it. */
+  testRules(event: unknown): Promise<JudgementAnswer> {
+    return this.#post('rules/test', { event })
+  }
+  nodes(): Promise<NodeAnswer[]> {
+    return this.#get('nodes')
+  }
+  createNodeToken(
+    node: string,
+    workload: string,
+    ttlMs: number,
+  ): Promise<{ token: string; expiresAt: string }> {
+    return this.#post(`nodes/${encodeURIComponent(node)}/token`, { workload, ttlMs })
+  }
+  declareGone(node: string, reason: string): Promise<{ node: string; state: 'gone' }> {
+    return this.#post(`nodes/${encodeURIComponent(node)}/gone`, { reason })
+  }
+  version(): Promise<{ version: string; api: string }> {
+    return this.#get('version')
+  }
+
+  /**
+   * The journal of a rotation from its beginning (or after a position), as it grows, and its end. A break is healed by
+   * going on after the last entry that came. Ends silently when `signal` does.
+   */
+  async *watch(
+    rotation: string,
+    options: { signal?: AbortSignal; after?: number } = {},
+  ): AsyncGenerator<Watched> {
+    const { signal } = options
+    let after = options.after ?? 0
+    let breaks = 0
+    while (!signal?.aborted) {
+      try {
+        for await (const watched of this.#watchOnce(rotation, after, signal)) {
+          breaks = 0
+          if (watched.type === 'entry') after = watched.entry.position
+          yield watched
+          if (watched.type === 'end') return
+        }
+      } catch (error) {
+        if (signal?.aborted) return
+        if (!isPassing(error) || breaks >= BREAKS_MAX) throw error
+      }
+      breaks++
+      await delay(Math.min(5_000, 100 * 2 ** breaks), undefined, signal ? { signal } : {}).catch(
+        () => undefined,
+      )
+    }
+  }
+
+  async *#watchOnce(
+    rotation: string,
+    after: number,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Watched> {
+    const quiet = new AbortController()
+    const heard = () => {
+      clearTimeout(timer)
+      timer = setTimeout(() => quiet.abort(), this.#options.silenceMs)
+    }
+    let timer = setTimeout(() => quiet.abort(), this.#options.silenceMs)
+    const path = `rotations/${encodeURIComponent(rotation)}/watch?after=${after}`
+    const ended = signal ? AbortSignal.any([signal, quiet.signal]) : quiet.signal
+    try {
+      const response = await this.#fetch(path, { signal: ended })
+      for await (const { event, data } of parseEvents(textOf(response, heard))) {
+        const json = JSON.parse(data)
+        if (event === 'journal') yield { type: 'entry', entry: json }
+        else if (event === 'end') yield { type: 'end', ...json }
+      }
+    } finally {
+      clearTimeout(timer)
+      quiet.abort()
+    }
+  }
+
+  #get<T>(path: string): Promise<T> {
+    return this.#json(path, {})
+  }
+
+  #post<T>(path: string, body: unknown): Promise<T> {
+    return this.#json(path, {
+      method: 'POST',
+      body: JSON.stringify(body),
+      headers: { 'content-type': 'application/json', 'x-rekey-actor': this.#options.actor },
+    })
+  }
+
+  async #json<T>(path: string, init: RequestInit): Promise<T> {
+    const signal = AbortSignal.timeout(this.#options.timeoutMs)
+    const response = await this.#fetch(path, { ...init, signal })
+    const body = await readJson(response)
+    if (body === undefined) throw toControlError(response.status, this.#base.href, undefined)
+    return body as T
+  }
+
+  async #fetch(path: string, init: RequestInit): Promise<Response> {
+    let response: Response
+    try {
+      response = await fetch(new URL(`v1/${path}`, this.#base), {
+        ...init,
+        // The token must not follow a redirection to somewhere else.
+        redirect: 'manual',
+        headers: { ...init.headers, authorization: `Bearer ${this.#options.token.reveal()}` },
+      })
+    } catch (error) {
+      throw unreachable(this.#base, error)
+    }
+    if (response.ok) return response
+    throw toControlError(response.status, this.#base.href, await readJson(response))
+  }
+}
+
+function baseOf(text: string): URL {
+  const url = URL.parse(text.endsWith('/') ? text : `${text}/`)
+  if (url?.protocol === 'http:' || url?.protocol === 'https:') return url
+  throw new Complaint(
+    'bad_usage',
+    `"${text}" is not the address of control`,
+    'Give --url or REKEY_URL as http://host:port.',
+  )
+}
+
+/** fetch hides why it failed one level down. */
+function unreachable(base: URL, error: unknown): Complaint {
+  const cause = error instanceof Error ? error.cause : undefined
+  const code =
+    typeof cause === 'object' && cause !== null && 'code' in cause ? ` (${String(cause.code)})` : ''
+  const late = error instanceof Error && error.name === 'TimeoutError'
+  return new Complaint(
+    late ? 'backend_timeout' : 'backend_unavailable',
+    late
+      ? `control at ${base.href} did not answer in time`
+      : `control at ${base.href} cannot be reached${code}`,
+    'Check that control runs, and that REKEY_URL or --url names it.',
+  )
+}
+
+async function readJson(response: Response): Promise<unknown> {
+  try {
+    return await response.json()
+  } catch {
+    return undefined
+  }
+}
+
+async function* textOf(response: Response, heard: () => void): AsyncGenerator<string> {
+  if (!response.body) return
+  for await (const piece of response.body.pipeThrough(new TextDecoderStream())) {
+    heard()
+    yield piece
+  }
+}
+
+/** A break of the connection, or a control that is starting again; not a refusal. */
+function isPassing(error: unknown): boolean {
+  if (error instanceof ControlError) return error.status >= 500
+  if (error instanceof Complaint) return error.code === 'backend_unavailable'
+  return !RekeyError.is(error)
+}

@@ -1,0 +1,62 @@
+import { type CloudEvent, changesTopic, encode } from '@rekey/events'
+import { Complaint } from './complaint.ts'
+
+/**
+ * Puts one event on its emitter's topic. Over Kafka and nothing else: who may speak in an emitter's name is said by the
+ * broker, and a way around it through control would be one around that.
+ */
+export async function publish(
+  event: CloudEvent,
+  to: { brokers: string | undefined; emitter: string; workload: string },
+): Promise<{ topic: string; partition: number }> {
+  const topic = changesTopic(to.emitter)
+  const brokers = (to.brokers ?? '').split(',').flatMap((part) => part.trim() || [])
+  if (brokers.length === 0)
+    throw new Complaint(
+      'bad_usage',
+      'events go over Kafka, and KAFKA_BROKERS is not set',
+      'Set KAFKA_BROKERS to host:port of a broker.',
+    )
+  // Loaded here: no other verb needs it, and it takes a while.
+  const { Kafka, logLevel } = await import('kafkajs')
+  const kafka = new Kafka({
+    clientId: 'rekey-cli',
+    brokers,
+    logLevel: logLevel.NOTHING,
+    connectionTimeout: 3_000,
+    requestTimeout: 10_000,
+    retry: { retries: 4, initialRetryTime: 100 },
+  })
+  const producer = kafka.producer({ allowAutoTopicCreation: false, idempotent: true, maxInFlightRequests: 1 })
+  try {
+    await producer.connect()
+    const record = { ...encode(event, 'structured'), key: to.workload }
+    const [sent] = await producer.send({ topic, acks: -1, messages: [record] })
+    return { topic, partition: sent?.partition ?? 0 }
+  } catch (error) {
+    throw refused(error, topic, brokers)
+  } finally {
+    await producer.disconnect().catch(() => undefined)
+  }
+}
+
+function refused(error: unknown, topic: string, brokers: string[]): Complaint {
+  const type = error instanceof Error && 'type' in error ? String(error.type) : ''
+  if (type === 'UNKNOWN_TOPIC_OR_PARTITION')
+    return new Complaint(
+      'not_found',
+      `Kafka has no topic ${topic}`,
+      'Check --emitter; each emitter has its own topic, which the owner of the broker makes.',
+    )
+  if (type.endsWith('AUTHORIZATION_FAILED'))
+    return new Complaint(
+      'permission_denied',
+      `Kafka does not let you write to ${topic}`,
+      'Only the emitter itself may speak in its name: use your own --emitter.',
+    )
+  return new Complaint(
+    'backend_unavailable',
+    `cannot send over Kafka at ${brokers.join(', ')}: ${error instanceof Error ? error.message : String(error)}`,
+    'Check that the broker runs and that KAFKA_BROKERS names it; sending the same event again is harmless.',
+  )
+}

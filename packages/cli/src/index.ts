@@ -1,0 +1,5 @@
+export type * from './control-answers.ts'
+export { ControlClient, type ControlOptions, type Watched } from './control-client.ts'
+export { ControlError, type Fault } from './control-error.ts'
+export { describe } from './describe.ts'
+export { type Followed, followRotation } from './follow.ts'

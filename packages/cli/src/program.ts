@@ -1,0 +1,59 @@
+import { Command } from 'commander'
+import { EXIT, type ExitCode } from './exit-code.ts'
+import type { Terminal } from './terminal.ts'
+import { verbAdder } from './verb.ts'
+import { addApply } from './verbs/apply.ts'
+import { addDiff } from './verbs/diff.ts'
+import { addEventSend } from './verbs/event-send.ts'
+import { addList } from './verbs/list.ts'
+import { addNodeGone } from './verbs/node-gone.ts'
+import { addNodeList } from './verbs/node-list.ts'
+import { addNodeToken } from './verbs/node-token.ts'
+import { addResume } from './verbs/resume.ts'
+import { addRollback } from './verbs/rollback.ts'
+import { addRotate } from './verbs/rotate.ts'
+import { addRulesTest } from './verbs/rules-test.ts'
+import { addShow } from './verbs/show.ts'
+import { addVersion } from './verbs/version.ts'
+import { addWatch } from './verbs/watch.ts'
+
+/** All verbs. `result.exit` is what the verb that ran wants to exit with. */
+export function buildProgram(terminal: Terminal): { program: Command; result: { exit: ExitCode } } {
+  const result: { exit: ExitCode } = { exit: EXIT.closed }
+  const program = new Command('rekey')
+    .description('Rotate credentials without a failed request, and prove it.')
+    .addHelpText(
+      'after',
+      [
+        '',
+        'Environment:',
+        '  REKEY_URL         address of control (default http://127.0.0.1:7400)',
+        '  REKEY_TOKEN_FILE  file with the token of control',
+        '  KAFKA_BROKERS     for "event send": host:port, comma-separated',
+        '  NO_COLOR          no colours, if set',
+      ].join('\n'),
+    )
+  // Before any subcommand, which take these over from their parent.
+  program.exitOverride().configureOutput({
+    writeOut: (text) => terminal.out(text.trimEnd()),
+    writeErr: (text) => terminal.err(text.trimEnd()),
+  })
+  program.showHelpAfterError('(--help says how to use it)')
+  const verb = verbAdder(terminal, result)
+  addApply(verb, program)
+  addDiff(verb, program)
+  addList(verb, program)
+  addShow(verb, program)
+  addWatch(verb, program)
+  addRotate(verb, program)
+  addRollback(verb, program)
+  addResume(verb, program)
+  addRulesTest(verb, program.command('rules').description('Try the rules'))
+  addEventSend(verb, program.command('event').description('Events that make credentials rotate'))
+  const node = program.command('node').description('Serving nodes')
+  addNodeList(verb, node)
+  addNodeToken(verb, node)
+  addNodeGone(verb, node)
+  addVersion(verb, program)
+  return { program, result }
+}

@@ -1,0 +1,50 @@
+import { readFileSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { Secret } from '@rekey/contracts'
+import { Complaint } from './complaint.ts'
+import type { ControlOptions } from './control-client.ts'
+
+const DEFAULT_URL = 'http://127.0.0.1:7400'
+
+export function readSettings(
+  options: { url?: string; tokenFile?: string; actor?: string },
+  env: NodeJS.ProcessEnv,
+): ControlOptions {
+  return {
+    url: options.url ?? env.REKEY_URL ?? DEFAULT_URL,
+    token: readToken(options.tokenFile ?? env.REKEY_TOKEN_FILE),
+    actor: actorFrom(options.actor ?? env.USER ?? env.LOGNAME ?? userName()),
+  }
+}
+
+/** From a file only: arguments and environments are readable by others. */
+function readToken(file: string | undefined): Secret {
+  const remedy = 'Name the file with the token of control in REKEY_TOKEN_FILE or --token-file.'
+  if (!file) throw new Complaint('bad_usage', 'no token for control was given', remedy)
+  try {
+    const text = readFileSync(file, 'utf8').trim()
+    if (/^[\x21-\x7e]{1,4096}$/.test(text)) return Secret.of(text)
+  } catch (error) {
+    const why = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'
+    throw new Complaint('bad_usage', `cannot read the token file ${file}: ${why}`, remedy)
+  }
+  throw new Complaint('bad_usage', `the file ${file} does not hold a token`, remedy)
+}
+
+function actorFrom(name: string | undefined): string {
+  if (name !== undefined && /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/.test(name)) return name
+  throw new Complaint(
+    'bad_usage',
+    name === undefined ? 'who are you?' : `"${name}" cannot be recorded as a name`,
+    'Give --actor with letters, digits and . _ @ - (at most 64).',
+  )
+}
+
+/** Undefined in a container whose user has no name. */
+function userName(): string | undefined {
+  try {
+    return userInfo().username
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,100 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { type CloudEvent, digest } from '@rekey/events'
+import type { Command } from 'commander'
+import { Complaint } from '../complaint.ts'
+import type { JudgedVerdict } from '../control-answers.ts'
+import { deadline } from '../deadline.ts'
+import { parseDuration } from '../duration.ts'
+import { readEvent } from '../event-file.ts'
+import { publish } from '../event-publisher.ts'
+import { EXIT, type ExitCode } from '../exit-code.ts'
+import { plain } from '../terminal.ts'
+import type { AddVerb, Run } from '../verb.ts'
+import { holdGraceMs, type WaitOptions, waitFor, waitOptions } from '../wait.ts'
+
+const LOOK_AGAIN_MS = 250
+
+type SendOptions = WaitOptions & { emitter: string }
+
+export function addEventSend(verb: AddVerb, event: Command): void {
+  verb<SendOptions>(event, {
+    usage: 'send <event>',
+    summary:
+      'Send an event over Kafka (KAFKA_BROKERS), and with --wait learn what came of it. The file holds a CloudEvent; - is stdin.',
+    example: 'rekey event send examples/events/zonechanged.json --emitter demo --wait',
+    exits: [EXIT.closed, EXIT.noRotation, EXIT.rolledBack, EXIT.held, EXIT.timeout, EXIT.failed],
+    options: (command) =>
+      waitOptions(command.option('--emitter <name>', 'whose topic: rekey.changes.<name>.v1', 'demo')),
+    async run(run, [file = ''], options) {
+      const limits = holdGraceMs(options)
+      const timeoutMs = parseDuration(options.timeout)
+      if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(options.emitter))
+        throw new Complaint(
+          'bad_usage',
+          `"${options.emitter}" is no emitter's name`,
+          'Use letters, digits and dashes.',
+        )
+      const { event, change } = await readEvent(file, run.terminal)
+      if (options.wait) await checkRepeat(run, event)
+      const sent = await publish(event, {
+        brokers: run.terminal.env.KAFKA_BROKERS,
+        emitter: options.emitter,
+        workload: change.workload,
+      })
+      const { id, source } = event
+      run.print({ type: 'sent', id, source, ...sent }, `sent ${id} to ${sent.topic}`)
+      if (!options.wait) return EXIT.closed
+      const end = deadline(timeoutMs)
+      try {
+        return await outcome(run, event, { signal: end.signal, ...limits })
+      } finally {
+        end.clear()
+      }
+    },
+  })
+}
+
+/** The first verdict of an id stands: it must not be taken for an answer to other content. */
+async function checkRepeat({ client, terminal }: Run, event: CloudEvent): Promise<void> {
+  const earlier = await client.verdict(event.id, event.source)
+  if (!earlier) return
+  if (earlier.digest !== digest(event))
+    throw new Complaint(
+      'conflict',
+      `${event.id} was used before with other content, and would be refused; it was not sent`,
+      'Use a new id.',
+    )
+  terminal.err(`${event.id} was judged before; sending it again changes nothing`)
+}
+
+async function outcome(
+  run: Run,
+  event: CloudEvent,
+  limits: { signal: AbortSignal; holdGraceMs: number },
+): Promise<ExitCode> {
+  const verdict = await verdictOf(run, event, limits.signal)
+  if (!verdict) {
+    run.print(
+      { type: 'end', end: 'timeout' },
+      'no verdict came in time; see whether intake runs and reads that topic',
+    )
+    return EXIT.timeout
+  }
+  run.print({ type: 'verdict', verdict }, `${verdict.verdict}: ${plain(verdict.reason)}`)
+  if (verdict.verdict === 'conflict' || verdict.verdict === 'rejected') return EXIT.failed
+  if (verdict.rotations.length === 0) return EXIT.noRotation
+  return waitFor(run, verdict.rotations, limits)
+}
+
+async function verdictOf(
+  { client }: Run,
+  event: CloudEvent,
+  signal: AbortSignal,
+): Promise<JudgedVerdict | undefined> {
+  while (!signal.aborted) {
+    const verdict = await client.verdict(event.id, event.source)
+    if (verdict) return verdict
+    await delay(LOOK_AGAIN_MS, undefined, { signal }).catch(() => undefined)
+  }
+  return undefined
+}

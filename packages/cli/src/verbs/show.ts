@@ -1,0 +1,102 @@
+import type { CredentialView, RotationDetail } from '@rekey/ledger'
+import type { Command } from 'commander'
+import { ControlError } from '../control-error.ts'
+import { EXIT } from '../exit-code.ts'
+import { sheet, table } from '../table.ts'
+import type { AddVerb } from '../verb.ts'
+
+export function addShow(verb: AddVerb, program: Command): void {
+  verb(program, {
+    usage: 'show <name>',
+    summary: 'Show a credential with its generations, or a rotation with what each node proved.',
+    example: 'rekey show chat-gateway-key-g2',
+    exits: [EXIT.closed, EXIT.failed],
+    async run({ client, print }, [name = '']) {
+      const credential = await found(client.credential(name))
+      if (credential) {
+        print(credential, showCredential(credential))
+        return EXIT.closed
+      }
+      const rotation = await found(client.rotation(name))
+      if (!rotation)
+        throw new ControlError(
+          404,
+          'not_found',
+          `there is no credential and no rotation named ${name}`,
+          'See `rekey list` and `rekey list rotations`.',
+        )
+      print(rotation, showRotation(rotation))
+      return EXIT.closed
+    },
+  })
+}
+
+async function found<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer
+  } catch (error) {
+    if (error instanceof ControlError && (error.code === 'not_found' || error.status === 400))
+      return undefined
+    throw error
+  }
+}
+
+function showCredential(c: CredentialView): string {
+  const generations = c.generations.map((g) => [
+    g.generation,
+    g.label,
+    g.validity,
+    g.keyId,
+    Object.entries(g.storeVersions)
+      .map(([store, version]) => `${store} ${version}`)
+      .join(', '),
+  ])
+  return [
+    sheet([
+      ['credential', c.name],
+      ['workload', c.workload],
+      ['environment', c.environment],
+      ['owner', c.owner],
+      ['purpose', c.purpose],
+      ['rotation', c.openRotation ?? 'none under way'],
+      ['nodes', `${c.nodes.live} live, ${c.nodes.lost} lost`],
+    ]),
+    '',
+    table(['GENERATION', 'LABEL', 'VALIDITY', 'KEY ID', 'STORE VERSIONS'], generations),
+  ].join('\n')
+}
+
+function showRotation(r: RotationDetail): string {
+  const nodes = r.nodes.map((n) => [
+    n.node,
+    n.state,
+    n.accept.join(' '),
+    n.provedRevision >= n.revision ? n.proved.join(' ') : `(${n.provedRevision} of ${n.revision})`,
+    n.usage.map((u) => `g${u.generation}: ${u.inFlight} in flight, ${u.requests} requests`).join('; '),
+    n.nack ? `${n.nack.reason}: ${n.nack.detail}` : undefined,
+  ])
+  const effects = r.effects
+    .filter((e) => e.kind !== 'timer')
+    .map((e) => [e.key.slice(r.id.length + 1), e.state, e.attempt])
+  return [
+    sheet([
+      ['rotation', r.id],
+      ['credential', r.credential],
+      ['phase', r.hold ? `${r.phase} (held)` : r.phase],
+      ['generation', r.base === null ? `${r.generation} (the first)` : `${r.base} → ${r.generation}`],
+      ['cause', r.cause.rule === undefined ? r.cause.reason : `rule ${r.cause.rule}: ${r.cause.reason}`],
+      ['causes', `${r.causes} satisfied, ${r.followUps} for the rotation after it`],
+      ['opened', r.openedAt],
+      ['closed', r.closedAt],
+      ...(r.hold
+        ? [['held', `${r.hold.reason.replaceAll('_', ' ')}: ${r.hold.detail}`] as [string, string]]
+        : []),
+      ...r.waitsFor.map((what): [string, string] => ['waits for', what]),
+      ...r.exceptions.map((what): [string, string] => ['not shown', what.replaceAll('_', ' ')]),
+    ]),
+    '',
+    table(['NODE', 'STATE', 'SHALL ACCEPT', 'PROVED', 'USE', 'REFUSED WITH'], nodes),
+    '',
+    table(['EFFECT', 'STATE', 'ATTEMPTS'], effects),
+  ].join('\n')
+}

@@ -1,0 +1,78 @@
+import type { JournalEntry } from '@rekey/ledger'
+import { type Command, Option } from 'commander'
+import type { Started } from './control-answers.ts'
+import { describe } from './describe.ts'
+import { parseDuration } from './duration.ts'
+import { EXIT, type ExitCode, worst } from './exit-code.ts'
+import { exitCodeOf, type Followed, followRotation } from './follow.ts'
+import { plain, type Tone, tint } from './terminal.ts'
+import type { Run } from './verb.ts'
+
+export type WaitOptions = { wait?: true; timeout: string; holdGrace: string }
+
+export function waitOptions(command: Command): Command {
+  return command
+    .option('--wait', 'wait for the end of the rotation, and exit with its outcome')
+    .addOption(new Option('--timeout <duration>', 'the longest wait').default('10m'))
+    .addOption(new Option('--hold-grace <duration>', 'a hold that lasts so long ends the wait').default('5s'))
+}
+
+/** A started rotation that somebody waits for. */
+export type Awaited = Started & { credential: string }
+
+/** Follows rotations to their ends, side by side, and tells what happens in each. */
+export async function waitFor(
+  run: Run,
+  rotations: Awaited[],
+  limits: { signal: AbortSignal; holdGraceMs?: number },
+): Promise<ExitCode> {
+  const codes = await Promise.all(
+    rotations.map(async (rotation) => {
+      const label = rotations.length > 1 ? `${rotation.credential}: ` : ''
+      return followOne(run, rotation, limits, label)
+    }),
+  )
+  return worst(codes)
+}
+
+export function holdGraceMs(options: WaitOptions): { holdGraceMs: number } {
+  return { holdGraceMs: parseDuration(options.holdGrace) }
+}
+
+async function followOne(
+  run: Run,
+  started: Awaited,
+  limits: { signal: AbortSignal; holdGraceMs?: number },
+  label: string,
+): Promise<ExitCode> {
+  const onEntry = (entry: JournalEntry) =>
+    run.print({ type: 'entry', entry }, `${entry.at.slice(11, 19)}  ${label}${plain(describe(entry))}`)
+  const follow = async (rotation: string) => {
+    const followed = await followRotation(run.client, rotation, { ...limits, onEntry })
+    const exit = exitCodeOf(followed)
+    run.print({ type: 'end', rotation, ...followed, exit }, `${label}${sentence(run, rotation, followed)}`)
+    return { followed, exit }
+  }
+  if (started.how !== 'queued') return (await follow(started.rotation)).exit
+  run.print(
+    { type: 'queued', behind: started.rotation },
+    `${label}${started.rotation} is under way; the rotation asked for follows it`,
+  )
+  const first = await follow(started.rotation)
+  if (first.followed.end === 'held' || first.followed.end === 'timeout') return first.exit
+  // It was opened in the transaction that closed the one before it.
+  const { generation } = await run.client.rotation(started.rotation)
+  const later = await run.client.rotations({ credential: started.credential })
+  const next = later.filter((r) => r.generation > generation).sort((a, b) => a.generation - b.generation)[0]
+  return next ? (await follow(next.id)).exit : EXIT.noRotation
+}
+
+function sentence({ terminal }: Run, rotation: string, { end, detail }: Followed): string {
+  const [tone, text]: [Tone, string] = {
+    closed: ['good', `${rotation} closed: the old value is proved dead`] as [Tone, string],
+    'rolled-back': ['attention', `${rotation} was rolled back`] as [Tone, string],
+    held: ['attention', `${rotation} is held; resume it or roll it back once you looked`] as [Tone, string],
+    timeout: ['attention', `the wait for ${rotation} timed out; it goes on`] as [Tone, string],
+  }[end]
+  return `${tint(terminal, tone, text)}${detail === '' ? '' : ` (${plain(detail)})`}`
+}

@@ -1,0 +1,63 @@
+import { Name } from '@rekey/contracts'
+import { z } from 'zod'
+import { ActorHeader, type Api, actorOf, answers, Order, SECURED, type Shared } from './route.ts'
+
+const Node = z.object({
+  node: z.string(),
+  workload: z.string(),
+  state: z.string().describe('live, lost (silent, and still expected to prove) or gone (declared so)'),
+  session: z.number().int(),
+  heardAt: z.string().nullable(),
+})
+
+const tags = ['nodes']
+const params = z.object({ name: Name })
+
+export function nodeRoutes(api: Api, { ledger }: Shared): void {
+  api.get(
+    '/nodes',
+    { schema: { summary: 'All nodes', tags, security: SECURED, response: answers(z.array(Node)) } },
+    async () => ledger.listNodes(),
+  )
+  api.post(
+    '/nodes/:name/token',
+    {
+      schema: {
+        summary: 'Make a join token: it enrols this node once',
+        description: 'The answer is the only place where the token is ever shown; only its hash is kept.',
+        tags,
+        security: SECURED,
+        headers: ActorHeader,
+        params,
+        body: z.strictObject({
+          workload: Name,
+          ttlMs: z.number().int().min(1_000).max(86_400_000).default(900_000),
+        }),
+        response: answers(z.object({ token: z.string(), expiresAt: z.string() })),
+      },
+    },
+    async ({ params: { name }, body, headers }, reply) => {
+      reply.header('cache-control', 'no-store')
+      return ledger.createJoinToken({ node: name, actor: actorOf(headers), ...body })
+    },
+  )
+  api.post(
+    '/nodes/:name/gone',
+    {
+      schema: {
+        summary: 'Declare a node gone: nothing waits for it any more',
+        description: 'Only the platform or a human can say that; silence never does.',
+        tags,
+        security: SECURED,
+        headers: ActorHeader,
+        params,
+        body: Order,
+        response: answers(z.object({ node: z.string(), state: z.literal('gone') })),
+      },
+    },
+    async ({ params: { name }, body, headers }) => {
+      await ledger.declareGone(name, actorOf(headers), body.reason)
+      return { node: name, state: 'gone' as const }
+    },
+  )
+}

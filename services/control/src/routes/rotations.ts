@@ -1,0 +1,172 @@
+import { Name, RekeyError } from '@rekey/contracts'
+import type { Input } from '@rekey/core'
+import { z } from 'zod'
+import {
+  ActorHeader,
+  type Api,
+  actorOf,
+  answers,
+  count,
+  Order,
+  RotationId,
+  SECURED,
+  type Shared,
+} from './route.ts'
+
+const Rotation = z.object({
+  id: z.string(),
+  credential: z.string(),
+  phase: z.string(),
+  mode: z.string(),
+  generation: z.number().int().describe('The new one'),
+  base: z.number().int().nullable().describe('The one in use when it opened; null: there was none'),
+  cause: z.object({
+    kind: z.enum(['change', 'order', 'first-value']),
+    actor: z.string(),
+    rule: z.string().optional(),
+    event: z.string().optional(),
+    reason: z.string(),
+  }),
+  causes: z.number().int().describe('How many causes it satisfies'),
+  followUps: z.number().int().describe('Causes that exactly one rotation will follow for'),
+  hold: z
+    .object({ reason: z.string(), detail: z.string(), effect: z.string().optional(), at: z.number() })
+    .nullable(),
+  outcome: z.string().nullable(),
+  exceptions: z.array(z.string()).describe('What could not be shown'),
+  openedAt: z.string(),
+  closedAt: z.string().nullable(),
+})
+
+const RotationDetail = Rotation.extend({
+  waitsFor: z.array(z.string()),
+  waves: z.array(
+    z.object({
+      purpose: z.string(),
+      wave: z.number().int(),
+      of: z.number().int(),
+      nodes: z.array(z.string()),
+    }),
+  ),
+  nodes: z.array(
+    z.object({
+      node: z.string(),
+      state: z.string(),
+      revision: z.number().int(),
+      accept: z.array(z.number().int()),
+      provedRevision: z.number().int(),
+      proved: z.array(z.number().int()),
+      nack: z.looseObject({ reason: z.string(), detail: z.string() }).nullable(),
+      usage: z.array(
+        z.object({
+          generation: z.number().int(),
+          inFlight: z.number().int(),
+          lastUsedAt: z.number().nullable(),
+          requests: z.number(),
+        }),
+      ),
+      reportedAt: z.string().nullable(),
+    }),
+  ),
+  effects: z.array(
+    z.object({
+      key: z.string(),
+      kind: z.string(),
+      state: z.string(),
+      attempt: z.number().int(),
+      outcome: z.unknown(),
+    }),
+  ),
+})
+
+export const JournalEntry = z.object({
+  position: z.number().int(),
+  stream: z.string(),
+  seq: z.number().int(),
+  type: z.string(),
+  data: z.record(z.string(), z.unknown()),
+  actor: z.string(),
+  at: z.string(),
+})
+
+const tags = ['rotations']
+const params = z.object({ id: RotationId })
+
+export function rotationRoutes(api: Api, { ledger }: Shared): void {
+  api.get(
+    '/rotations',
+    {
+      schema: {
+        summary: 'Rotations, newest first',
+        tags,
+        security: SECURED,
+        querystring: z.strictObject({ credential: Name.optional(), limit: count(1, 1_000).default(50) }),
+        response: answers(z.array(Rotation)),
+      },
+    },
+    async ({ query: { credential, limit } }) =>
+      ledger.listRotations({ limit, ...(credential === undefined ? {} : { credential }) }),
+  )
+  api.get(
+    '/rotations/:id',
+    {
+      schema: {
+        summary: 'One rotation: what it did, what it waits for, and what each node proved',
+        tags,
+        security: SECURED,
+        params,
+        response: answers(RotationDetail),
+      },
+    },
+    async ({ params: { id } }) => ledger.showRotation(id),
+  )
+  api.get(
+    '/rotations/:id/journal',
+    {
+      schema: {
+        summary: 'What happened to it, in order',
+        tags,
+        security: SECURED,
+        params,
+        querystring: z.strictObject({
+          after: count(0, Number.MAX_SAFE_INTEGER).default(0).describe('Only entries after this position'),
+          limit: count(1, 10_000).default(1_000),
+        }),
+        response: answers(z.array(JournalEntry)),
+      },
+    },
+    async ({ params: { id }, query }) => {
+      const entries = await ledger.journal({ stream: `rotation/${id}`, ...query })
+      // A rotation that exists has at least its first entry: nothing at all may mean that there is none.
+      if (entries.length === 0) await ledger.showRotation(id)
+      return entries
+    },
+  )
+  orderRoute('rollback', 'Give the new generation up and go back to the old one', 'RollbackAsked')
+  orderRoute('resume', 'Lift a hold, and try again what had failed', 'ResumeAsked')
+
+  function orderRoute(verb: string, summary: string, type: 'RollbackAsked' | 'ResumeAsked') {
+    api.post(
+      `/rotations/:id/${verb}`,
+      {
+        schema: {
+          summary,
+          description: '409 `not_allowed_now` where the rotation is past the step at which that is possible.',
+          tags,
+          security: SECURED,
+          headers: ActorHeader,
+          params,
+          body: Order,
+          response: answers(Rotation),
+        },
+      },
+      async ({ params: { id }, body: { reason }, headers }) => {
+        const actor = actorOf(headers)
+        const input: Input = { type, actor, reason }
+        const { refusal } = await ledger.submit(id, input, actor)
+        if (refusal !== undefined) throw new RekeyError('not_allowed_now', `cannot ${verb} ${id}: ${refusal}`)
+        return ledger.showRotation(id)
+      },
+    )
+  }
+}

@@ -1,0 +1,54 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Ledger } from '@rekey/ledger'
+import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import type { Bell } from '../bell.ts'
+import { Problem } from '../problem.ts'
+
+export type Api = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>
+
+export type Shared = { ledger: Ledger; bell: Bell; heartbeatMs: number }
+
+export const SECURED = [{ token: [] }]
+
+/** The answer of a route, and the shape of every error. */
+export function answers<S extends z.ZodType>(schema: S) {
+  return { 200: schema, default: Problem }
+}
+
+/** Text of people, without what could end a line or steer a terminal. */
+const plainText = (max: number) =>
+  z
+    .string()
+    .trim()
+    .min(1)
+    .max(max)
+    .regex(/^\P{Cc}*$/u, 'must not hold control characters')
+
+/**
+ * Who gives an order. It is believed as it is told, because everybody who has the token may act for everybody: identity
+ * by OIDC or client certificates comes later.
+ */
+export const ActorHeader = z.object({
+  'x-rekey-actor': z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/, 'letters, digits and . _ @ - (at most 64)'),
+})
+
+export function actorOf(headers: z.infer<typeof ActorHeader>): string {
+  return `operator/${headers['x-rekey-actor']}`
+}
+
+export const Order = z.strictObject({ reason: plainText(500) })
+
+export const RotationId = z.string().regex(/^[a-z0-9-]{1,80}$/, 'an id such as chat-gateway-key-g2')
+
+/** A whole number in a query. */
+export const count = (min: number, max: number) => z.coerce.number().int().min(min).max(max)

@@ -1,0 +1,205 @@
+import { newEvent } from '@rekey/events'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { DOCUMENTS, type GivenControl, givenControl, TOKEN } from './given-control.ts'
+import { scriptedWorkers } from './scripted-workers.ts'
+
+let control: GivenControl
+let workers: { stop(): Promise<void> } | undefined
+beforeEach(async () => {
+  control = await givenControl()
+  await control.post('configuration', { documents: DOCUMENTS, apply: true })
+})
+afterEach(async () => {
+  await workers?.stop()
+  workers = undefined
+  await control.close()
+})
+
+const zoneChanged = (id: string, zone: string, workload = 'chat', environment = 'prod') =>
+  newEvent(
+    { type: 'zonechanged', workload, environment, facts: { zone } },
+    { id, source: '/ci', at: new Date() },
+  )
+
+function structured(event: ReturnType<typeof zoneChanged>) {
+  const { extensions, ...rest } = event
+  return { ...rest, ...extensions }
+}
+
+/** The whole stream, until control ends it. */
+async function watched(rotation: string, headers: Record<string, string> = {}) {
+  const response = await fetch(`${control.url}/v1/rotations/${rotation}/watch`, {
+    headers: { authorization: `Bearer ${TOKEN}`, ...headers },
+  })
+  const text = await response.text()
+  const types = [...text.matchAll(/^event: journal\ndata: (.*)$/gm)].map((m) => JSON.parse(m[1] ?? '').type)
+  return { response, text, types }
+}
+
+test('a watch tells every entry as it comes, and ends with the outcome', async () => {
+  const watching = watched('key-g1')
+  workers = scriptedWorkers(control.ledger)
+  const { response, text, types } = await watching
+  expect(response.headers.get('content-type')).toContain('text/event-stream')
+  expect(types[0]).toBe('RotationOpened')
+  expect(types.at(-1)).toBe('RotationClosed')
+  expect(text).toMatch(/event: end\ndata: {"outcome":"closed","exceptions":\[\]}\n\n$/)
+  const { body } = await control.get('rotations/key-g1/journal')
+  expect(types).toEqual((body as { type: string }[]).map((entry) => entry.type))
+})
+
+test('a watch that broke goes on after the last entry that came', async () => {
+  workers = scriptedWorkers(control.ledger)
+  const { text, types } = await watched('key-g1')
+  const third = [...text.matchAll(/^id: (\d+)$/gm)][2]?.[1] ?? ''
+  expect((await watched('key-g1', { 'last-event-id': third })).types).toEqual(types.slice(3))
+})
+
+test('a rotation that ends nothing is watched until its reader goes, and control still closes', async () => {
+  const reader = new AbortController()
+  const response = await fetch(`${control.url}/v1/rotations/key-g1/watch`, {
+    headers: { authorization: `Bearer ${TOKEN}` },
+    signal: reader.signal,
+  })
+  let text = ''
+  for await (const piece of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+    text += piece
+    if (text.includes(': nothing new')) break
+  }
+  expect(text).toContain('RotationOpened')
+  reader.abort()
+  // A second one stays open: `afterEach` shows that closing does not wait for it.
+  await fetch(`${control.url}/v1/rotations/key-g1/watch`, { headers: { authorization: `Bearer ${TOKEN}` } })
+})
+
+test('an order opens a rotation, is recorded with its actor, and a second one joins', async () => {
+  workers = scriptedWorkers(control.ledger)
+  await watched('key-g1')
+  await workers.stop()
+  const first = await control.post('credentials/key/rotate', { reason: 'contractor left' })
+  expect(first).toEqual({ status: 200, body: { rotation: 'key-g2', how: 'opened' } })
+  const second = await control.post('credentials/key/rotate', { reason: 'again' })
+  expect(second.body).toEqual({ rotation: 'key-g2', how: 'joined' })
+  expect((await control.get('rotations?credential=key&limit=1')).body).toMatchObject([
+    { id: 'key-g2', causes: 2, cause: { kind: 'order', actor: 'operator/ana', reason: 'contractor left' } },
+  ])
+  workers = scriptedWorkers(control.ledger)
+  expect((await watched('key-g2')).text).toContain('"outcome":"closed"')
+  expect((await control.get('credentials/key')).body).toMatchObject({
+    currentGeneration: 2,
+    openRotation: null,
+  })
+})
+
+test('a rollback is taken while there is a way back, and refused with 409 after the end', async () => {
+  workers = scriptedWorkers(control.ledger)
+  await watched('key-g1')
+  await workers.stop()
+  await control.post('credentials/key/rotate', { reason: 'x' })
+  const taken = await control.post('rotations/key-g2/rollback', { reason: 'wrong vendor' })
+  expect(taken).toMatchObject({ status: 200, body: { id: 'key-g2' } })
+  workers = scriptedWorkers(control.ledger)
+  expect((await watched('key-g2')).text).toContain('"outcome":"rolled-back"')
+  expect(await control.post('rotations/key-g2/rollback', { reason: 'again' })).toMatchObject({
+    status: 409,
+    body: { code: 'not_allowed_now', detail: 'cannot rollback key-g2: the rotation has ended (rolled-back)' },
+  })
+})
+
+test('a held rotation says why, and resume tries again', async () => {
+  workers = scriptedWorkers(control.ledger, { breaks: 'stage' })
+  await expect
+    .poll(async () => (await control.get('rotations/key-g1')).body, { timeout: 10_000 })
+    .toMatchObject({ hold: { reason: 'effect_failed', detail: 'permission_denied: as scripted' } })
+  await workers.stop()
+  workers = scriptedWorkers(control.ledger)
+  expect((await control.post('rotations/key-g1/resume', { reason: 'granted' })).status).toBe(200)
+  expect((await watched('key-g1')).text).toContain('"outcome":"closed"')
+  expect(await control.post('rotations/key-g1/resume', { reason: 'x' })).toMatchObject({ status: 409 })
+})
+
+describe('what is not there', () => {
+  test.each([
+    'credentials/nobody',
+    'rotations/key-g9',
+    'rotations/key-g9/journal',
+    'rotations/key-g9/watch',
+    'verdicts/e-1',
+  ])('GET %s is a 404 with a remedy', async (path) => {
+    expect(await control.get(path)).toMatchObject({
+      status: 404,
+      body: { code: 'not_found', remedy: expect.stringContaining('Check') },
+    })
+  })
+  test.each([
+    ['credentials/nobody/rotate', { reason: 'x' }],
+    ['rotations/key-g9/rollback', { reason: 'x' }],
+    ['nodes/n1/gone', { reason: 'x' }],
+    ['nodes/n1/token', { workload: 'nothing' }],
+  ])('POST %s is a 404', async (path, body) => {
+    expect((await control.post(path, body)).status).toBe(404)
+  })
+})
+
+test('verdicts are found by id and source', async () => {
+  const { ledger } = control
+  const change = { type: 'zonechanged', workload: 'chat', facts: { zone: 'b' } } as const
+  await ledger.receive({ source: '/ci', id: 'e/1?x', digest: 'abc', emitter: 'demo', change })
+  const path = `verdicts/${encodeURIComponent('e/1?x')}?source=%2Fci`
+  expect((await control.get(path)).body).toMatchObject({
+    verdict: 'joined',
+    digest: 'abc',
+    rotations: [{ credential: 'key', rotation: 'key-g1', rule: 'zone' }],
+  })
+  expect((await control.get(`${path}2`)).status).toBe(404)
+})
+
+describe('rules/test', () => {
+  test.each([
+    [
+      'b',
+      'chat',
+      'prod',
+      { judgement: 'rotate', matches: [{ rule: 'zone', credential: 'key', openRotation: 'key-g1' }] },
+    ],
+    ['a', 'chat', 'prod', { judgement: 'no-change', matches: [] }],
+    [
+      'b',
+      'nobody',
+      'prod',
+      { judgement: 'unknown-workload', reason: 'no workload named nobody is configured' },
+    ],
+    [
+      'b',
+      'chat',
+      'dev',
+      { judgement: 'unknown-workload', reason: expect.stringContaining('known in the environment prod') },
+    ],
+  ])('zone %s of %s in %s', async (zone, name, environment, expected) => {
+    const before = await control.ledger.journal({})
+    const { status, body } = await control.post('rules/test', {
+      event: structured(zoneChanged('e', zone, name, environment)),
+    })
+    expect(status).toBe(200)
+    expect(body).toMatchObject(expected)
+    expect(await control.ledger.journal({})).toEqual(before)
+    expect((await control.get('workloads')).body).toMatchObject([{ known: { zone: 'a' } }])
+  })
+
+  test('an event that intake would reject', async () => {
+    const { source: _source, ...event } = structured(zoneChanged('e', 'b'))
+    expect(await control.post('rules/test', { event })).toMatchObject({
+      status: 422,
+      body: { code: 'invalid_event', detail: 'intake would reject it: value.source is missing' },
+    })
+  })
+})
+
+test('a join token enrols one node, which is listed and can be declared gone', async () => {
+  const { body } = await control.post('nodes/n1/token', { workload: 'chat', ttlMs: 60_000 })
+  expect(await control.ledger.fleet.redeemJoinToken('n1', String(body.token))).toMatchObject({ node: 'n1' })
+  expect(await control.ledger.fleet.redeemJoinToken('n1', String(body.token))).toBeUndefined()
+  expect((await control.get('nodes')).body).toMatchObject([{ node: 'n1', workload: 'chat', state: 'lost' }])
+  await control.post('nodes/n1/gone', { reason: 'scrapped' })
+  expect((await control.get('nodes')).body).toMatchObject([{ node: 'n1', state: 'gone' }])
+})
