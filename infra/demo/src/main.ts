@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util'
 import { Complaint } from '@rekey/local'
+import { readersOf } from '@rekey/platform'
 import { connectBus } from './bus.ts'
 import { Display } from './display.ts'
-import { readersOf } from './readers.ts'
 import { type Stage, setStage } from './stage.ts'
 import { play } from './story.ts'
 import { judgeEvidence } from './verdict.ts'
@@ -29,7 +29,7 @@ async function run(options: { keep: boolean; json: boolean }): Promise<number> {
     display.title('The stage')
     stage = await setStage((line) => display.say(line))
     const bus = await connectBus(stage.servers.kafkaBrokers)
-    const readers = readersOf(stage)
+    const readers = readersOf(stage.servers, { path: 'prod/chat-gateway/api-key', region: 'eu-central-1' })
     const evidence = await play(stage, bus, readers, display).finally(async () => {
       readers.close()
       await bus.close()

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ControlClient } from '@rekey/cli'
 import { Secret } from '@rekey/contracts'
-import { ensureHaproxy, freePort, type Identities, provision, type Stack, startStack } from '@rekey/local'
+import { ensureHaproxy, freePort, provision, type Stack, startStack } from '@rekey/local'
 import {
   type Gateway,
   type ModelEndpoint,
@@ -25,7 +25,6 @@ const GATEWAY_PORTS = [18081, 18082, 18083]
 export type Stage = {
   stack: Stack
   servers: Servers
-  identities: Identities
   platform: Platform
   control: ControlClient
   gateways: Gateway[]
@@ -105,7 +104,7 @@ async function build(
       return gateway
     }),
   )
-  return { stack, servers, identities, platform, control, gateways, close }
+  return { stack, servers, platform, control, gateways, close }
 }
 
 function exampleDocuments(): unknown[] {

@@ -1,10 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, followRotation } from '@rekey/cli'
 import type { Secret } from '@rekey/contracts'
-import { type Clients, startClients } from '@rekey/platform'
+import { type Clients, type Readers, startClients } from '@rekey/platform'
 import type { Bus } from './bus.ts'
 import type { Display } from './display.ts'
-import type { Readers } from './readers.ts'
 import { CREDENTIAL, type Stage } from './stage.ts'
 import type { Evidence } from './verdict.ts'
 

@@ -19,6 +19,8 @@ export type GatewayOptions = {
   fleet: Platform['fleet']
   vaultAddr: string
   joinToken: string
+  /** Where the agent tries values; by default at this gateway. */
+  probeUrl?: string
 }
 
 export type Gateway = {
@@ -56,7 +58,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       joinTokenFile,
       stateDir: join(dir, 'state'),
       vault: { addr: options.vaultAddr },
-      adapters: [{ credential, kind: 'haproxy', socket, map, probeUrl: `${url}/v1/models` }],
+      adapters: [
+        { credential, kind: 'haproxy', socket, map, probeUrl: options.probeUrl ?? `${url}/v1/models` },
+      ],
     }),
   )
   const agent = new SupervisedProcess({
