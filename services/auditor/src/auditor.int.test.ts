@@ -162,7 +162,7 @@ describe('killed', () => {
     ])
   })
 
-  test('ten times at any moment, under load: no gap, no fork, no edit', async () => {
+  test('five times at any moment, under load: no gap, no fork, no edit', async () => {
     await using site = await givenSite()
     await site.listen()
     await site.configure()
@@ -170,11 +170,11 @@ describe('killed', () => {
     const writing = (async () => {
       for (let n = 0; !written.signal.aborted; n++) await site.join(`n${n % 7}`)
     })()
-    for (let life = 0; life < 10; life++) {
+    for (let life = 0; life < 5; life++) {
       const auditor = await site.start({ HEARTBEAT_MS: '100' })
       await vi.waitFor(() => expect(auditor.log()).toContain('on duty'), patient)
       const before = site.messages.length
-      await vi.waitFor(() => expect(site.messages.length).toBeGreaterThan(before + life * 3), {
+      await vi.waitFor(() => expect(site.messages.length).toBeGreaterThan(before + life * 6), {
         timeout: 30_000,
         interval: 7,
       })
@@ -186,8 +186,8 @@ describe('killed', () => {
     const result = await settled(site)
     expect(result).toMatchObject({ ok: true })
     if (result.ok)
-      process.stderr.write(`killed 10 times: ${result.records} records, ${result.duplicates} resent\n`)
-  }, 120_000)
+      process.stderr.write(`killed 5 times: ${result.records} records, ${result.duplicates} resent\n`)
+  }, 180_000)
 })
 
 /** Passes connections to the real broker, as if it had come back. Its metadata names the real port from then on. */
