@@ -1,0 +1,109 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type DesiredState, Secret } from '@rekey/contracts'
+import { stringify } from 'yaml'
+import { askStatus, isReady } from '../src/status-socket.ts'
+import { startFakeFleet } from './fake-fleet.ts'
+import { startFakeVault } from './fake-vault.ts'
+import { startGateway } from './gateway.ts'
+import { AGENT, type ServiceProcess, startProcess } from './process.ts'
+import { startSocketGate } from './socket-gate.ts'
+import { until } from './until.ts'
+
+export const sampleValue = (generation: number) =>
+  Secret.of(`value-of-generation-${generation}-${'x'.repeat(20)}`)
+
+/** A node with a real HAProxy and the agent as its own process; fleet and Vault are played by this process. */
+export async function startNode() {
+  const gateway = await startGateway()
+  const fleet = await startFakeFleet({ node: 'gw-1', valueOf: sampleValue })
+  const vault = await startFakeVault({ valueOf: sampleValue })
+  const dir = await mkdtemp(join(tmpdir(), 'rekey-node-'))
+  const gate = await startSocketGate(join(dir, 'gate.sock'), gateway.socket)
+  const configFile = join(dir, 'agent.yaml')
+  const stateDir = join(dir, 'state')
+  const token = 't'.repeat(40)
+  fleet.allowToken(token)
+  await writeFile(join(dir, 'ca.pem'), fleet.ca)
+  await writeFile(join(dir, 'token'), token)
+  await writeFile(
+    configFile,
+    stringify({
+      node: 'gw-1',
+      fleet: { url: fleet.url, enrolUrl: fleet.enrolUrl, caFile: 'ca.pem' },
+      joinTokenFile: 'token',
+      stateDir: 'state',
+      vault: { addr: vault.addr },
+      pollMs: 100,
+      usageMs: 100,
+      adapters: [
+        {
+          credential: 'chat',
+          kind: 'haproxy',
+          socket: 'gate.sock',
+          map: gateway.map,
+          probeUrl: gateway.probeUrl,
+        },
+      ],
+    }),
+  )
+  let agent: ServiceProcess | undefined
+  let revision = 0
+
+  return {
+    gateway,
+    fleet,
+    vault,
+    gate,
+    dir,
+    logs: () => agent?.lines ?? [],
+    start() {
+      agent = startProcess(AGENT, ['run', '--config', configFile])
+      return agent
+    },
+    kill: (signal: NodeJS.Signals = 'SIGKILL') => agent?.kill(signal),
+    async newToken() {
+      const next = `${Date.now()}`.padStart(40, 'n')
+      fleet.allowToken(next)
+      await writeFile(join(dir, 'token'), next)
+    },
+    order(accept: number[], more: Partial<DesiredState> = {}): number {
+      revision += 1
+      for (const generation of accept) vault.generations.add(generation)
+      fleet.order({
+        credential: 'chat',
+        revision,
+        accept: accept.map((generation) => ({ generation, keyId: `chat.g${generation}` })),
+        refuse: [],
+        floor: 1,
+        store: { kind: 'vault-kv', mount: 'secret', path: 'chat' },
+        ...more,
+      })
+      return revision
+    },
+    acked: (wanted: number) =>
+      until(`ack of ${wanted}`, () => fleet.acks.findLast((ack) => ack.revision === wanted), 30_000),
+    ready: () =>
+      until('ready', async () => {
+        const status = await askStatus(stateDir)
+        return status && isReady(status) ? status : undefined
+      }),
+    async statusOf(generation: number): Promise<number> {
+      const headers = { authorization: `Bearer ${sampleValue(generation).reveal()}` }
+      const response = await fetch(gateway.probeUrl, { headers })
+      await response.body?.cancel()
+      return response.status
+    },
+    async stop() {
+      await agent?.kill('SIGKILL')
+      await fleet.stop()
+      vault.stop()
+      gate.stop()
+      await gateway.stop()
+      await rm(dir, { recursive: true, force: true })
+    },
+  }
+}
+
+export type NodeBench = Awaited<ReturnType<typeof startNode>>
