@@ -6,7 +6,7 @@ import { describe, expect, inject, test, vi } from 'vitest'
 import { closedPort, givenSite, type Site } from './given.ts'
 
 const validate = validator()
-const patient = { timeout: 30_000, interval: 50 }
+const patient = { timeout: 50_000, interval: 50 }
 
 /** Everything is recorded and sent, the topic has all of it, and its last word is that there is no more. */
 async function settled(site: Site) {
@@ -175,7 +175,7 @@ describe('killed', () => {
       await vi.waitFor(() => expect(auditor.log()).toContain('on duty'), patient)
       const before = site.messages.length
       await vi.waitFor(() => expect(site.messages.length).toBeGreaterThan(before + life * 6), {
-        timeout: 30_000,
+        timeout: 50_000,
         interval: 7,
       })
       await auditor.kill()
