@@ -25,6 +25,8 @@ export type WorldOptions = {
   gateways?: number
   /** Extra environment of every service. */
   env?: Record<string, string>
+  /** Extra environment of the rotator alone. */
+  rotatorEnv?: Record<string, string>
   /** In place of the stack's own, such as a proxy that loses replies. */
   servers?: Partial<Servers>
   /** The rollout's timings; the defaults are as short as a test bears. */
@@ -115,7 +117,13 @@ async function build(
     REKEY_RESEND_MS: '2000',
     ...options.env,
   }
-  const platform = await startPlatform({ servers, dir, ports, env })
+  const platform = await startPlatform({
+    servers,
+    dir,
+    ports,
+    env,
+    ...(options.rotatorEnv && { only: { rotator: options.rotatorEnv } }),
+  })
   closers.push(() => platform.stop())
   const token = Secret.of((await readFile(platform.control.tokenFile, 'utf8')).trim())
   const control = new ControlClient({ url: platform.control.url, token, actor: 'e2e' })

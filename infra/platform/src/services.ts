@@ -26,6 +26,8 @@ export type PlatformOptions = {
   ports: { control: number; fleet: number; enrol: number }
   /** Extra environment of every service, for tests: shorter leases, other topics, a preloaded hook. */
   env?: Record<string, string>
+  /** Extra environment of single services. */
+  only?: Partial<Record<ServiceName, Record<string, string>>>
 }
 
 export type Platform = {
@@ -79,7 +81,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     new SupervisedProcess({
       name,
       main: main(name),
-      env: { DATABASE_URL: servers.postgresUrl, ...env[name], ...options.env },
+      env: { DATABASE_URL: servers.postgresUrl, ...env[name], ...options.env, ...options.only?.[name] },
       logFile: join(logsDir, `${name}.log`),
       ready: READY[name],
     })

@@ -77,7 +77,8 @@ create table effect (
   attempt integer not null default 0,
   lease_until timestamptz,
   lease_by text,
-  -- When a wake-up for the present attempt was last sent.
+  -- Wake-ups sent so far, and when the last one was.
+  relays integer not null default 0,
   relayed_at timestamptz,
   outcome jsonb,
   -- Outcomes that came too late to decide anything, kept as evidence.

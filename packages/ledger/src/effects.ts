@@ -149,14 +149,14 @@ export type Waiting = {
  */
 export async function takeWaiting(db: Database, resendMs: number, limit = 500): Promise<Waiting[]> {
   const { rows } = await db.pool.query(
-    `update effect set relayed_at = clock_timestamp() where key in (
+    `update effect set relayed_at = clock_timestamp(), relays = relays + 1 where key in (
        select key from effect
        where state = 'pending' and kind <> 'timer' and due <= clock_timestamp()
          and (lease_until is null or lease_until <= clock_timestamp())
          and (relayed_at is null or relayed_at <= clock_timestamp() - $1 * interval '1 millisecond'
               or (lease_until is not null and relayed_at < lease_until))
        order by due limit $2 for update skip locked)
-     returning key, attempt, kind, rotation, coalesce(spec -> 'nodes', '[]') as nodes`,
+     returning key, relays, kind, rotation, coalesce(spec -> 'nodes', '[]') as nodes`,
     [resendMs, limit],
   )
   return rows

@@ -21,12 +21,14 @@ export async function receive(db: Database, event: Received & { change: Change }
       change,
       rules.map((r): Rule => ({ name: r.name, ...r.spec })),
     )
-    if (judgement.kind === 'unknown-workload' || !known)
-      return {
-        verdict: 'unknown-workload',
-        reason: `no workload named ${change.workload} is configured`,
-        rotations: [],
-      }
+    if (judgement.kind === 'unknown-workload' || !known) {
+      const knownIn = judgement.kind === 'unknown-workload' ? judgement.knownIn : undefined
+      const reason =
+        knownIn === undefined
+          ? `no workload named ${change.workload} is configured`
+          : `${change.workload} is known in ${knownIn}, not in ${change.environment}`
+      return { verdict: 'unknown-workload', reason, rotations: [] }
+    }
     if (judgement.kind === 'no-change')
       return {
         verdict: 'no-change',

@@ -58,6 +58,11 @@ async function projectOne(tx: Queryable, rotation: Rotation, event: RotationEven
     case 'ConfirmingStarted':
       await label(tx, credential, rotation.base, 'previous')
       await label(tx, credential, event.generation, 'current')
+      // Where no node was there to be told before, it is from now on that somebody may present it.
+      await tx.query("update generation set validity = 'active' where credential = $1 and generation = $2", [
+        credential,
+        event.generation,
+      ])
       await tx.query('update credential set current_generation = $2 where name = $1', [
         credential,
         event.generation,

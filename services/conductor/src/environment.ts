@@ -7,7 +7,7 @@ export const Environment = z.object({
   REDIS_URL: z.string().min(1, 'the queues, such as redis://127.0.0.1:6379'),
   HEALTH_PORT: z.coerce.number().int().min(0).default(0),
   /** A wake-up that nobody followed is sent again after this time. */
-  REKEY_RESEND_MS: millis(5_000),
+  REKEY_RESEND_MS: millis(2_000),
   /** How long to sleep at the most, where nothing is announced. */
   REKEY_POLL_MS: millis(1_000),
   /** A node that was not heard of for this long is shown as lost. */

@@ -14,8 +14,8 @@ export async function relay({ ledger, queues, logger, resendMs }: RelayOptions):
   const waiting = await ledger.takeWaiting(resendMs)
   for (const effect of waiting) {
     if (effect.kind === 'deliver') await deliver(effect, ledger, queues)
-    else await send(queues, 'rotator', `${effect.key}.${effect.attempt}`, { effect: effect.key })
-    logger.debug({ effect: effect.key, attempt: effect.attempt }, 'effect relayed')
+    else await send(queues, 'rotator', `${effect.key}.${effect.relays}`, { effect: effect.key })
+    logger.debug({ effect: effect.key, relays: effect.relays }, 'effect relayed')
   }
   return waiting.length
 }
@@ -30,7 +30,7 @@ async function deliver(effect: Waiting, ledger: Ledger, queues: Queues): Promise
   for (const [instance, nodes] of await ledger.instancesOf(effect.nodes)) {
     for (let from = 0; from < nodes.length; from += CELL) {
       const cell = nodes.slice(from, from + CELL)
-      const id = `${effect.key}.${leased.attempt}.${from / CELL}`
+      const id = `${effect.key}.${effect.relays}.${from / CELL}`
       await send(queues, `fleet-${instance}`, id, { effect: effect.key, nodes: cell })
     }
   }
