@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { closeSync, existsSync, openSync, readdirSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readdirSync, rmSync } from 'node:fs'
 import { mkdir, readFile, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -45,26 +45,25 @@ async function up(dir: string): Promise<number> {
       'The stack is up already: see `pnpm stack status`, or stop it with `pnpm stack down`.',
     )
   await mkdir(dir, { recursive: true })
-  // While things are still being set up there is nothing to save: leaving ends it all, set-up included.
-  const leave = () => process.exit(EXIT.failed)
-  for (const signal of SIGNALS) process.once(signal, leave)
+  // One listener for good: while one is exchanged for another, a signal that has just come in is lost.
+  let onSignal: () => void = () => {
+    // Still being set up: there is nothing to save, and leaving ends it all.
+    for (const secret of ['admin', 'identities', 'stack.json'])
+      rmSync(join(dir, secret), { recursive: true, force: true })
+    process.exit(EXIT.failed)
+  }
+  for (const signal of SIGNALS) process.on(signal, () => onSignal())
   try {
     await writeState(dir)
     const stack = await startStack({ dir, ports: 'fixed', onProgress: say })
     const identities = await provision(stack)
     await writeState(dir, stack, identities.dir)
-    say(summary(stack.env, identities.dir, stack.vault.rootTokenFile, stack.aws.adminCredentialsFile))
-    const asked = new Promise<void>((answer) => {
-      const alive = setInterval(() => {}, 60_000)
-      for (const signal of SIGNALS) {
-        process.off(signal, leave)
-        process.on(signal, () => {
-          clearInterval(alive)
-          answer()
-        })
-      }
+    await new Promise<void>((asked) => {
+      onSignal = asked
+      // Nothing else keeps this process: its servers are on their own, and signals do not count.
+      setInterval(() => {}, 60_000)
+      say(summary(stack.env, identities.dir, stack.vault.rootTokenFile, stack.aws.adminCredentialsFile))
     })
-    await asked
     say('stopping')
     await stack.stop()
     return EXIT.done
