@@ -17,6 +17,7 @@ export async function publish(
       'events go over Kafka, and KAFKA_BROKERS is not set',
       'Set KAFKA_BROKERS to host:port of a broker.',
     )
+  withoutTimerWarnings()
   // Loaded here: no other verb needs it, and it takes a while.
   const { Kafka, logLevel } = await import('kafkajs')
   const kafka = new Kafka({
@@ -40,8 +41,23 @@ export async function publish(
   }
 }
 
+/** kafkajs arms timers with a negative time, harmlessly; Node would say so to the person at the terminal. */
+function withoutTimerWarnings(): void {
+  const others = process.listeners('warning')
+  process.removeAllListeners('warning')
+  process.on('warning', (warning) => {
+    if (warning.name !== 'TimeoutNegativeWarning') for (const tell of others) tell.call(process, warning)
+  })
+}
+
+/** What the broker said, under however many wrappers of kafkajs. */
+function typeOf(error: unknown): string {
+  if (!(error instanceof Error)) return ''
+  return 'type' in error && typeof error.type === 'string' ? error.type : typeOf(error.cause)
+}
+
 function refused(error: unknown, topic: string, brokers: string[]): Complaint {
-  const type = error instanceof Error && 'type' in error ? String(error.type) : ''
+  const type = typeOf(error)
   if (type === 'UNKNOWN_TOPIC_OR_PARTITION')
     return new Complaint(
       'not_found',

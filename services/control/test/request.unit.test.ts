@@ -148,7 +148,10 @@ test('a ledger that cannot be reached is a 503 that says nothing of its address'
   const answer = await control.inject({ url: '/v1/credentials', headers })
   expect(answer.json()).toMatchObject({ status: 503, code: 'backend_unavailable' })
   expect(answer.body).not.toContain('hunter2')
-  expect((await control.inject({ url: '/readyz' })).json()).toEqual({ status: 'not ready', failed: ['ledger'] })
+  expect((await control.inject({ url: '/readyz' })).json()).toEqual({
+    status: 'not ready',
+    failed: ['ledger'],
+  })
   expect((await control.inject({ url: '/healthz' })).statusCode).toBe(200)
   await control.close()
   await lost.close()

@@ -1,0 +1,156 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { entry, givenCli, problem, stream } from './given-cli.ts'
+
+let cli: Awaited<ReturnType<typeof givenCli>>
+afterEach(() => cli.close())
+
+const started = { 'POST /v1/credentials/key/rotate': { rotation: 'key-g2', how: 'opened' } }
+const ROTATE = ['rotate', 'key', '--reason', 'contractor left', '--wait']
+const hold = entry('HoldPlaced', { hold: { reason: 'wave_deadline', detail: 'no answer from n2', at: 1 } })
+const lifted = entry('HoldLifted', { because: 'what it waited for happened' })
+
+describe('rotate --wait exits', () => {
+  test('with 0 when it closed, having told what happened', async () => {
+    const entries = [entry('StagingStarted', { generation: 2, waves: [['n1'], ['n2']] })]
+    cli = await givenCli({ ...started, 'GET /v1/rotations/key-g2/watch': stream(entries, 'closed') })
+    const { exit, out } = await cli.rekey(ROTATE)
+    expect(exit).toBe(0)
+    expect(out).toBe(
+      [
+        'key-g2 opened',
+        '10:00:01  Staging: making generation 2; 2 nodes in 2 waves',
+        'key-g2 closed: the old value is proved dead',
+      ].join('\n'),
+    )
+    expect(cli.seen[0]).toMatchObject({
+      body: { reason: 'contractor left' },
+      headers: { 'x-rekey-actor': 'ana', authorization: 'Bearer a-token-that-only-tests-know' },
+    })
+  })
+
+  test('with 20 when it was rolled back', async () => {
+    cli = await givenCli({ ...started, 'GET /v1/rotations/key-g2/watch': stream([], 'rolled-back') })
+    expect(await cli.rekey(ROTATE)).toMatchObject({
+      exit: 20,
+      out: expect.stringContaining('was rolled back'),
+    })
+  })
+
+  test('with 30 when a hold lasts', async () => {
+    cli = await givenCli({ ...started, 'GET /v1/rotations/key-g2/watch': stream([hold]) })
+    const { exit, out } = await cli.rekey([...ROTATE, '--hold-grace', '50ms'])
+    expect(exit).toBe(30)
+    expect(out).toContain('HELD: wave deadline: no answer from n2')
+    expect(out).toContain('key-g2 is held; resume it or roll it back once you looked')
+  })
+
+  test('not with 30 when the hold is lifted in time', async () => {
+    cli = await givenCli({
+      ...started,
+      'GET /v1/rotations/key-g2/watch': async (
+        _seen: unknown,
+        response: Parameters<ReturnType<typeof stream>>[1],
+      ) => {
+        stream([hold, lifted])(_seen as never, response)
+        await new Promise((resolve) => setTimeout(resolve, 150))
+        response.end('event: end\ndata: {"outcome":"closed","exceptions":[]}\n\n')
+        return undefined
+      },
+    })
+    expect((await cli.rekey([...ROTATE, '--hold-grace', '100ms'])).exit).toBe(0)
+  })
+
+  test('with 40 when the wait times out', async () => {
+    cli = await givenCli({ ...started, 'GET /v1/rotations/key-g2/watch': stream([]) })
+    expect(await cli.rekey([...ROTATE, '--timeout', '100ms'])).toMatchObject({
+      exit: 40,
+      out: expect.stringContaining('the wait for key-g2 timed out; it goes on'),
+    })
+  })
+
+  test('with 1 when the order is refused', async () => {
+    cli = await givenCli()
+    expect(await cli.rekey(ROTATE)).toMatchObject({ exit: 1, err: expect.stringContaining('error: no /v1') })
+  })
+
+  test('by the rotation after it, when the order is queued behind one under way', async () => {
+    cli = await givenCli({
+      'POST /v1/credentials/key/rotate': { rotation: 'key-g2', how: 'queued' },
+      'GET /v1/rotations/key-g2/watch': stream([], 'closed'),
+      'GET /v1/rotations/key-g2': { generation: 2 },
+      'GET /v1/rotations': [
+        { id: 'key-g4', generation: 4 },
+        { id: 'key-g3', generation: 3 },
+        { id: 'key-g2', generation: 2 },
+      ],
+      'GET /v1/rotations/key-g3/watch': stream([], 'rolled-back'),
+    })
+    expect(await cli.rekey(ROTATE)).toMatchObject({
+      exit: 20,
+      out: expect.stringContaining('key-g3 was rolled'),
+    })
+  })
+})
+
+test('--json prints one object a line, the last one with the outcome', async () => {
+  cli = await givenCli({ ...started, 'GET /v1/rotations/key-g2/watch': stream([lifted], 'closed') })
+  const { out } = await cli.rekey([...ROTATE, '--json'])
+  const lines = out.split('\n').map((line) => JSON.parse(line))
+  expect(lines.map((line) => line.type)).toEqual(['started', 'entry', 'end'])
+  expect(lines.at(-1)).toMatchObject({ rotation: 'key-g2', end: 'closed', exit: 0 })
+})
+
+describe('watch', () => {
+  test('of a credential follows what is under way', async () => {
+    cli = await givenCli({
+      'GET /v1/credentials/key': { openRotation: 'key-g2' },
+      'GET /v1/rotations/key-g2/watch': stream([hold, lifted], 'closed'),
+    })
+    expect((await cli.rekey(['watch', 'key'])).exit).toBe(0)
+  })
+
+  test('exits with 10 when nothing is under way', async () => {
+    cli = await givenCli({ 'GET /v1/credentials/key': { openRotation: null } })
+    expect(await cli.rekey(['watch', 'key'])).toMatchObject({
+      exit: 10,
+      out: 'no rotation of key is under way',
+    })
+  })
+
+  test('goes on after a break where it broke', async () => {
+    let calls = 0
+    const [first, second] = [
+      entry('RollingStarted', { generation: 2 }),
+      entry('SuccessorLive', { generation: 2 }),
+    ]
+    cli = await givenCli({
+      'GET /v1/rotations/key-g2/watch': (
+        seen: Parameters<ReturnType<typeof stream>>[0],
+        response: Parameters<ReturnType<typeof stream>>[1],
+      ) => {
+        calls++
+        if (calls === 1) {
+          stream([first])(seen, response)
+          setTimeout(() => response.destroy(), 30)
+          return undefined
+        }
+        if (calls === 2) return problem(response, 503, 'backend_unavailable', 'starting')
+        return stream([second], 'closed')(seen, response)
+      },
+    })
+    const { exit, out } = await cli.rekey(['watch', 'key-g2'])
+    expect(exit).toBe(0)
+    expect(out.match(/Rolling/g)).toHaveLength(1)
+    expect(out).toContain('generation 2 is live on every node')
+    expect(cli.seen.filter((s) => s.url.includes('watch')).map((s) => s.url.split('after=')[1])).toEqual([
+      '0',
+      String(first.position),
+      String(first.position),
+    ])
+  })
+
+  test('of an unknown name is an error', async () => {
+    cli = await givenCli()
+    expect((await cli.rekey(['watch', 'nobody'])).exit).toBe(1)
+  })
+})
