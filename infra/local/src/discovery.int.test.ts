@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -49,6 +49,23 @@ test('a Docker that cannot start the servers is passed by', async () => {
   expect(stack.servers.redis.origin).toBe('native')
   expect(said.join('\n')).toMatch(/no route to the registry\): going on without Docker/)
   await stack.stop()
+})
+
+test('a Docker that starts them is used, and told to take them down', async () => {
+  const answer = `require('net').createServer((s) => s.on('data', () => s.write('+PONG\\r\\n'))).listen(process.env.REKEY_REDIS_PORT, '127.0.0.1')`
+  await writeFile(join(bin, 'server.cjs'), answer)
+  await docker(`echo "$*" >> "${bin}/called"
+    case "$*" in
+      *" up "*) "${process.execPath}" "${bin}/server.cjs" >/dev/null 2>&1 & echo $! > "${bin}/pid" ;;
+      *" rm "*) kill $(cat "${bin}/pid") ;;
+    esac`)
+  const stack = await startStack({ only: ['redis'] })
+  expect(stack.servers.redis.origin).toBe('docker')
+  expect(await accepts(Number(new URL(stack.redis.url).port))).toBe(true)
+  await stack.stop()
+  const called = (await readFile(join(bin, 'called'), 'utf8')).trim().split('\n')
+  expect(called.find((line) => line.includes(' up '))).toMatch(/compose\.yaml up --detach --wait redis$/)
+  expect(called.at(-1)).toMatch(/compose\.yaml down --volumes --timeout 1$/)
 })
 
 test('a Docker without a daemon is not tried', async () => {
