@@ -137,7 +137,8 @@ async function finish(
 /** An effect that a worker should be woken for. */
 export type Waiting = {
   key: string
-  attempt: number
+  /** Counts its wake-ups. A job that a killed worker had taken blocks its own id, so each wake-up has a new one. */
+  relays: number
   kind: Effect['kind']
   rotation: string
   nodes: string[]
