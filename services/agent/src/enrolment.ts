@@ -12,7 +12,7 @@ import {
   spiffeIdOf,
 } from './identity.ts'
 import type { Log } from './log.ts'
-import { newPrivateKey, publicKeyOf, signingRequest } from './signing-request.ts'
+import { newPrivateKey, publicKeyOf } from './private-key.ts'
 
 /** Enrolment cannot go on by itself; the message says what a human must do. */
 export class EnrolmentError extends Error {
@@ -23,6 +23,9 @@ export class EnrolmentError extends Error {
     this.transient = options.transient
   }
 }
+
+/** Loaded when it is needed, because the X.509 library is large and an enrolled agent starts without it. */
+const loadSigningRequest = () => import('./signing-request.ts')
 
 const NEW_TOKEN = 'ask for a new join token'
 const ANSWER_MAX_BYTES = 256 * 1024
@@ -134,6 +137,7 @@ export async function enrol(config: AgentConfig, options: { unwrap: Unwrap; log:
   }
 
   const joinToken = await readJoinToken(config)
+  const { signingRequest } = await loadSigningRequest()
   const response = await redeem(config.fleet.enrolUrl, await readFile(config.fleet.caFile, 'utf8'), {
     node: config.node,
     joinToken,

@@ -7,7 +7,7 @@ import {
   isExpired,
 } from './identity.ts'
 import type { Log } from './log.ts'
-import { publicKeyOf, signingRequest } from './signing-request.ts'
+import { publicKeyOf } from './private-key.ts'
 
 type Options = {
   identity: Identity
@@ -33,6 +33,8 @@ export class Renewal {
   async requestIfDue(): Promise<string | undefined> {
     const now = this.#options.now?.() ?? Date.now()
     if (!isDueForRenewal(this.#identity, now)) return undefined
+    // Loaded once a day or so: the X.509 library is large.
+    const { signingRequest } = await import('./signing-request.ts')
     return signingRequest(this.#identity.privateKey, this.#identity.spiffeId)
   }
 

@@ -87,13 +87,11 @@ describe('an agent that is killed while it narrows from two keys to one', () => 
     await node.kill()
     node.gate.hooks.before = async () => {}
     // A fleet that answers nothing: the journal alone must do.
-    node.fleet.hooks.onMessage = () => {
-      throw new Error('away')
-    }
+    node.fleet.mute(true)
     node.start()
     await until('narrowed from the journal', async () => (await node.statusOf(generation - 1)) === 401)
     expect(await node.statusOf(generation)).toBe(200)
-    node.fleet.hooks.onMessage = () => {}
+    node.fleet.mute(false)
   })
 })
 

@@ -31,6 +31,7 @@ export async function startFakeFleet(options: { node: string; valueOf: (generati
   let session = 0
   let nonce = 0
   let boot = ''
+  let isMute = false
   let validity: { notBefore?: Date; notAfter?: Date } = {}
 
   const send = (message: FleetToAgent) => socket?.send(JSON.stringify(message))
@@ -59,6 +60,7 @@ export async function startFakeFleet(options: { node: string; valueOf: (generati
     socket = opened
     opened.on('message', async (data) => {
       const message = AgentToFleet.parse(JSON.parse(data.toString()))
+      if (isMute) return
       messages.push(message)
       hooks.onMessage(message)
       if (message.type === 'hello') {
@@ -103,6 +105,9 @@ export async function startFakeFleet(options: { node: string; valueOf: (generati
       tell()
     },
     drop: () => socket?.terminate(),
+    mute(mute: boolean) {
+      isMute = mute
+    },
     async stop() {
       for (const client of sockets.clients) client.terminate()
       sockets.close()
