@@ -17,6 +17,8 @@ export type Fault =
     }
   /** The server acts, the answer never comes and the connection stays open. */
   | { kind: 'hang' }
+  /** Something else happens between the request and its arrival at the server. */
+  | { kind: 'meanwhile'; act: () => Promise<unknown> }
 
 export type FaultProxy = {
   url: string
@@ -41,6 +43,7 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     const fault = armed && (armed.nth === 'every' || armed.nth === count) ? armed.fault : undefined
     const body = await bytesOf(incoming)
     if (fault?.kind === 'lose-request') return void incoming.socket.destroy()
+    if (fault?.kind === 'meanwhile') await fault.act()
     if (fault?.kind === 'answer') {
       reply.writeHead(fault.status, fault.headers)
       return void reply.end(typeof fault.body === 'string' ? fault.body : fault.body(body))

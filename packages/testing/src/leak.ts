@@ -3,9 +3,18 @@ import { inspect } from 'node:util'
 import { RekeyError, Secret } from '@rekey/contracts'
 import { expect } from 'vitest'
 
+const PLANTED = 'planted-'
+
 /** A value that is found again wherever it leaks to. */
 export function plantedSecret(): Secret {
-  return Secret.of(`planted-${randomBytes(18).toString('hex')}`)
+  return Secret.of(`${PLANTED}${randomBytes(18).toString('hex')}`)
+}
+
+/** A sent text broken off inside of a planted secret, so that whoever quotes its beginning quotes the secret. */
+export function brokenOff(sent: Buffer): string {
+  const text = sent.toString()
+  const at = text.indexOf(PLANTED)
+  return at === -1 ? text.slice(text.length / 3) : text.slice(at + PLANTED.length)
 }
 
 /** Everything that a logger, a crash report or a careless `JSON.stringify` could make of an error. */
@@ -37,7 +46,7 @@ export function expectNoLeak(thing: unknown, ...secrets: Secret[]): void {
     const text = secret.reveal()
     const parts = [Buffer.from(text).toString('base64').slice(0, 20)]
     // A parse error quotes about ten characters from anywhere in the text.
-    for (let at = 8; at + 8 <= text.length; at++) parts.push(text.slice(at, at + 8))
+    for (let at = PLANTED.length; at + 8 <= text.length; at++) parts.push(text.slice(at, at + 8))
     expect(
       parts.filter((part) => printed.includes(part)),
       'an error holds a secret',

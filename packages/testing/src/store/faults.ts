@@ -1,4 +1,5 @@
 import type { FaultProxy } from '../fault-proxy.ts'
+import { brokenOff } from '../leak.ts'
 
 /** How a kit breaks the way between a store's client and its server. All faults end with `heal`. */
 export type StoreFaults = {
@@ -6,6 +7,8 @@ export type StoreFaults = {
   loseReply(nth: number): void
   /** The nth request never arrives. */
   loseRequest(nth: number): void
+  /** `act` happens just before the nth request arrives. */
+  meanwhile(nth: number, act: () => Promise<unknown>): void
   /** Every request takes effect, but no answer ever comes. */
   hang(): void
   /** The server asks for fewer calls. */
@@ -27,6 +30,7 @@ export function proxyFaults(
   return {
     loseReply: (nth) => proxy.arm(nth, { kind: 'lose-reply' }),
     loseRequest: (nth) => proxy.arm(nth, { kind: 'lose-request' }),
+    meanwhile: (nth, act) => proxy.arm(nth, { kind: 'meanwhile', act }),
     hang: () => proxy.arm('every', { kind: 'hang' }),
     throttle: () => proxy.arm('every', { kind: 'answer', ...throttled }),
     down: () => proxy.arm('every', { kind: 'lose-request' }),
@@ -43,7 +47,7 @@ export function proxyFaults(
         kind: 'answer',
         status: 200,
         headers: { 'content-type': 'application/json' },
-        body: (sent) => `${sent.subarray(sent.byteLength / 3)}`,
+        body: brokenOff,
       }),
     heal: () => proxy.heal(),
   }

@@ -5,7 +5,7 @@ import { expectNoLeak, safeErrorOf } from '../leak.ts'
 import type { StoreFaults } from './faults.ts'
 import { type Given, generationOf, live, untilSettled, verbs } from './given.ts'
 
-type FaultName = Exclude<keyof StoreFaults, 'heal' | 'loseReply' | 'loseRequest'>
+type FaultName = Exclude<keyof StoreFaults, 'heal' | 'loseReply' | 'loseRequest' | 'meanwhile'>
 
 const SAID: [fault: FaultName, sentence: string, codes: ErrorCode[]][] = [
   ['down', 'the server is away', ['backend_unavailable']],

@@ -73,6 +73,29 @@ export function testPromoting(given: Given): void {
       expect(listed.find((seen) => seen.labels.includes('current'))?.generation).toBeUndefined()
     })
 
+    test.each([1, 2, 3, 4])(
+      'never overwrites what somebody wrote just before its request %i',
+      async (nth) => {
+        const { store, another, faults, foreignCurrent } = given()
+        const first = await live(another, generationOf(1))
+        await another.stage(generationOf(2), call('r2.stage.s'))
+        let wrote = false
+        faults.meanwhile(nth, () => {
+          wrote = true
+          return foreignCurrent()
+        })
+        const done = await store.promote(2, first, call('r2.promote.s')).catch((error: unknown) => error)
+        faults.heal()
+        if (typeof done !== 'string') expect(done).toMatchObject({ code: 'foreign_writer' })
+        // Whether it came before our write, which then failed, or after it: what was written by hand stays.
+        const listed = await another.list(call('list'))
+        const at = (label: 'current' | 'previous') => listed.find((seen) => seen.labels.includes(label))
+        expect(at('current')?.generation).toBe(wrote ? undefined : 2)
+        // Only a promotion that took place may say so.
+        if (typeof done === 'string') expect(at(wrote ? 'previous' : 'current')?.generation).toBe(2)
+      },
+    )
+
     test('says that a value is lost where it was never staged', async () => {
       const { store } = given()
       const first = await live(store, generationOf(1))

@@ -43,6 +43,19 @@ export function testRestoring(given: Given): void {
       expect(await store.readCurrent(call('read'))).toMatchObject({ generation: 1, storeVersion: restored })
     })
 
+    test.each([1, 2, 3, 4, 5])('wins over a promotion that slips in before its request %i', async (nth) => {
+      const { store, another, faults } = given()
+      const old = generationOf(1)
+      const first = await live(another, old)
+      await another.stage(generationOf(2), call('r2.stage.s'))
+      const slipIn = () => another.promote(2, first, call('r2.promote.s')).catch(() => undefined)
+      faults.meanwhile(nth, slipIn)
+      const restored = await store.restore(old, call('r2.restore.s'))
+      faults.heal()
+      await slipIn()
+      expect(await another.readCurrent(call('read'))).toMatchObject({ generation: 1, storeVersion: restored })
+    })
+
     test('wins over what somebody wrote by hand, because a human ordered it', async () => {
       const { store, foreignCurrent } = given()
       const old = generationOf(1)

@@ -27,7 +27,8 @@ export type MemoryWay = {
 }
 
 export function memoryWay(): MemoryWay {
-  let fault: 'lose-reply' | 'lose-request' | 'hang' | 'throttle' | 'down' | 'bad' | undefined
+  let fault: 'lose-reply' | 'lose-request' | 'hang' | 'throttle' | 'down' | 'bad' | 'meanwhile' | undefined
+  let between: (() => Promise<unknown>) | undefined
   let nth = 0
   let count = 0
   const arm = (kind: typeof fault, at = 0) => {
@@ -39,6 +40,10 @@ export function memoryWay(): MemoryWay {
     faults: {
       loseReply: (at) => arm('lose-reply', at),
       loseRequest: (at) => arm('lose-request', at),
+      meanwhile: (at, act) => {
+        arm('meanwhile', at)
+        between = act
+      },
       hang: () => arm('hang'),
       throttle: () => arm('throttle'),
       down: () => arm('down'),
@@ -56,6 +61,7 @@ export function memoryWay(): MemoryWay {
       }
       if (fault === 'throttle') throw new RekeyError('throttled', 'the store asks for fewer calls')
       if (fault === 'bad') throw new RekeyError('bad_response', 'the store answered nonsense')
+      if (fault === 'meanwhile' && hit) await between?.()
       const result = effect()
       if (fault === 'lose-reply' && hit) {
         throw new RekeyError('backend_unavailable', 'the store cut the connection')
