@@ -53,7 +53,9 @@ test('pages and scripts name the pnpm that the repository uses', () => {
   const { packageManager = '' } = manifest('.')
   const named = handwritten()
     .filter(({ path }) => path.endsWith('.md') || path.startsWith('.ci/'))
-    .flatMap(({ path, text }) => [...text.matchAll(/\bpnpm@\d+\.\d+\.\d+/g)].map(([what]) => ({ path, what })))
+    .flatMap(({ path, text }) =>
+      [...text.matchAll(/\bpnpm@\d+\.\d+\.\d+/g)].map(([what]) => ({ path, what })),
+    )
     .filter(({ what }) => what !== packageManager)
     .map(({ path, what }) => `${path}: ${what}, and package.json says ${packageManager}`)
   expect(named, explain('One version everywhere.', named)).toEqual([])
