@@ -49,6 +49,8 @@ export type World = {
   control: ControlClient
   readers: Readers
   clients(): Clients
+  /** The one-use tokens that its nodes joined with, used up. */
+  joinTokens: string[]
   /** Follows a rotation to its end; fails with its whole state where that takes too long. */
   ended(rotation: string, withinMs?: number): Promise<string>
   /** What each gateway answers to a value. */
@@ -137,9 +139,11 @@ async function build(
   const documents = documentsOf({ id, credential, path, names, gatewayPorts, rollout: options.rollout ?? {} })
   await control.configure(documents, true)
   const haproxy = await ensureHaproxy()
+  const joinTokens: string[] = []
   const gateways = await Promise.all(
     names.map(async (name, index) => {
       const { token: joinToken } = await control.createNodeToken(name, `chat-${id}`, 60_000)
+      joinTokens.push(joinToken)
       const probeUrl = options.probeUrl?.(name)
       const gateway = await startGateway({
         name,
@@ -177,6 +181,7 @@ async function build(
     control,
     readers,
     documents,
+    joinTokens,
     clients() {
       const clients = startClients({
         urls: gateways.map((g) => g.url),
