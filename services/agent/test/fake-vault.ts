@@ -53,5 +53,3 @@ export async function startFakeVault(options: { valueOf: (generation: number) =>
     },
   }
 }
-
-export type FakeVault = Awaited<ReturnType<typeof startFakeVault>>
