@@ -41,7 +41,7 @@ export async function pythonWith(
         const pip = ['-m', 'pip', 'install', '--quiet', '--no-input', '--disable-pip-version-check']
         await run(join(dir, 'bin', 'python'), [...pip, '--requirement', list]).catch((error: unknown) => {
           throw new Complaint(
-            `Could not install ${what}: see that this machine reaches PyPI ` +
+            `Could not install ${what.replace(/ \(.*/, '')}: see that this machine reaches PyPI ` +
               `(${error instanceof CommandFailed ? error.message : error}).`,
           )
         })

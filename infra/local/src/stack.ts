@@ -63,6 +63,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     aws: { endpoint: '', region: AWS_REGION, adminCredentialsFile: '' },
   }
   const servers: Partial<Record<ServerName, Server>> = {}
+  let givenUp = false
   const wanted = new Set<ServerName>(options.only ?? SERVER_NAMES)
   async function stop(): Promise<void> {
     await Promise.all(Object.values(servers).map((server) => server.stop()))
@@ -108,16 +109,20 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
         addresses.aws = { ...aws, region: AWS_REGION }
       },
     }
-    await allOrFirstFailure(
+    await Promise.all(
       [...wanted].map(async (name) => {
         await native[name]()
+        if (givenUp) return
         const startedAt = performance.now()
         await servers[name]?.start()
         progress(`${name} is up (${((performance.now() - startedAt) / 1000).toFixed(1)} s)`)
       }),
     )
   } catch (error) {
+    // Without waiting for the others, which may be building for minutes yet; what they still write goes with this process.
+    givenUp = true
     await stop().catch(() => {})
+    if (temporary) watch(temporary)
     throw error
   }
 
@@ -182,10 +187,4 @@ const fromEnvironment: Record<ServerName, (addresses: Addresses, dir: string) =>
       'AWS_ENDPOINT_URL names a server but no administrator: give the file with its keys in AWS_SHARED_CREDENTIALS_FILE.',
     )
   },
-}
-
-/** Waits for the others before it throws: each of them may have started something that has to be stopped. */
-async function allOrFirstFailure(work: Promise<void>[]): Promise<void> {
-  const failed = (await Promise.allSettled(work)).find((result) => result.status === 'rejected')
-  if (failed) throw failed.reason
 }
