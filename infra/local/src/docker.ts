@@ -13,7 +13,7 @@ import { forget, watch } from './reaper.ts'
 import { answersPing } from './redis.ts'
 import type { Server, ServerName } from './server.ts'
 import type { Addresses } from './stack.ts'
-import { metadataAnswers } from './topics.ts'
+import { brokerServes } from './topics.ts'
 
 const composeFile = fileURLToPath(new URL('../../compose/compose.yaml', import.meta.url))
 const READY_WITHIN_MS = 120_000
@@ -108,7 +108,7 @@ const fillIn: Record<ServerName, (addresses: Addresses, env: Environment, dir: s
   kafka(addresses, env) {
     const broker = `127.0.0.1:${env.REKEY_KAFKA_PORT}`
     addresses.kafka = { brokers: [broker] }
-    return () => metadataAnswers(broker)
+    return () => brokerServes(broker)
   },
   redis(addresses, env) {
     addresses.redis = { url: `redis://127.0.0.1:${env.REKEY_REDIS_PORT}` }

@@ -10,7 +10,7 @@ import { ensureJava, ensureMaven } from './java.ts'
 import { freePort, type Ports } from './port.ts'
 import { forget, watch } from './reaper.ts'
 import { nativeServer, type Server } from './server.ts'
-import { metadataAnswers } from './topics.ts'
+import { brokerServes } from './topics.ts'
 
 const pom = readFileSync(new URL('../recipes/kafka/pom.xml', import.meta.url), 'utf8')
 const CLUSTER_ID = 'cmVrZXktbG9jYWwtMDAwMQ'
@@ -66,7 +66,7 @@ export async function kafkaServer(
     args: [...jvm(true), 'kafka.Kafka', config],
     stopSignal: 'SIGTERM',
     reapSignal: 'KILL',
-    ready: () => metadataAnswers(broker),
+    ready: () => brokerServes(broker),
   })
   return { server, brokers: [broker] }
 }
@@ -107,7 +107,7 @@ async function archiveClasses(java: string, dir: string): Promise<void> {
     running = false
   })
   const deadline = performance.now() + 60_000
-  while (running && performance.now() < deadline && !(await metadataAnswers(`127.0.0.1:${port}`)))
+  while (running && performance.now() < deadline && !(await brokerServes(`127.0.0.1:${port}`)))
     await delay(100)
   child.kill('SIGTERM')
   await Promise.race([exited, delay(60_000, undefined, { ref: false })])

@@ -41,12 +41,17 @@ async function untilLed(admin: Admin, topics: readonly string[]): Promise<void> 
   }
 }
 
-/** An open port is not enough: the broker is of use once it stands in its own metadata. */
-export async function metadataAnswers(broker: string): Promise<boolean> {
+/**
+ * An open port is not enough, nor is a broker that stands in its own metadata: after a kill it takes a session's time
+ * until it leads its partitions again. So each topic is asked for its end.
+ */
+export async function brokerServes(broker: string): Promise<boolean> {
   if (!(await accepts(Number(broker.split(':').at(-1))))) return false
-  return withAdmin([broker], 0, async (admin) => (await admin.describeCluster()).brokers.length > 0).catch(
-    () => false,
-  )
+  return withAdmin([broker], 0, async (admin) => {
+    if ((await admin.describeCluster()).brokers.length === 0) return false
+    for (const topic of await admin.listTopics()) await admin.fetchTopicOffsets(topic)
+    return true
+  }).catch(() => false)
 }
 
 async function withAdmin<T>(
