@@ -75,6 +75,8 @@ create table effect (
   state text not null default 'pending' check (state in ('pending', 'done', 'failed', 'cancelled')),
   due timestamptz not null,
   attempt integer not null default 0,
+  -- Failures since it was last armed; the backoff, and when a human is told, follow from it.
+  failures integer not null default 0,
   lease_until timestamptz,
   lease_by text,
   -- Wake-ups sent so far, and when the last one was.
@@ -117,7 +119,9 @@ create table node (
   boot text,
   instance text,
   heard_at timestamptz,
-  enrolled_at timestamptz not null default now()
+  enrolled_at timestamptz not null default now(),
+  -- Its Vault identity was taken away, after it was declared gone.
+  identity_ended_at timestamptz
 );
 create index on node (workload) where state <> 'gone';
 create table placement (
@@ -131,6 +135,8 @@ create table placement (
   -- What the node proved in its present session.
   proved_revision bigint not null default 0,
   proved integer[] not null default '{}',
+  -- What it saw when it tried refused generations on itself: [{ generation, tried }]
+  refusals jsonb not null default '[]',
   proved_at timestamptz,
   -- [{ generation, inFlight, lastUsedAt (ms), requests }]
   usage jsonb not null default '[]',

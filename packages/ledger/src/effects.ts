@@ -3,7 +3,7 @@ import type { Effect, EffectResult, Rotation } from '@rekey/core'
 import type { Database, Queryable } from './database.ts'
 import { submitIn } from './submit.ts'
 
-/** After so many attempts of a step that may still succeed, a human is told. */
+/** After so many failures in a row of a step that may still succeed, a human is told. */
 const STRUGGLES_AT = 5
 
 /** Written in the transaction whose events ask for them. Timers and probes may be armed again under their key. */
@@ -15,7 +15,7 @@ export async function writeEffects(tx: Queryable, rotation: Rotation, effects: E
       `insert into effect (key, rotation, kind, store, epoch, spec, due)
        values ($1, $2, $3, $4, $5, $6, to_timestamp($7::double precision / 1000))
        on conflict (key) do update
-         set state = 'pending', due = excluded.due, epoch = excluded.epoch, lease_until = null, relayed_at = null
+         set state = 'pending', due = excluded.due, epoch = excluded.epoch, lease_until = null, relayed_at = null, failures = 0
          where effect.kind in ('timer', 'probe') and effect.state <> 'pending'`,
       [key, rotation.id, kind, store, rotation.epoch, JSON.stringify(effect), due],
     )
@@ -95,18 +95,19 @@ export async function complete(
 
 /** A retryable failure comes back later; a final one is told to the rotation, which holds or rolls back. */
 export async function fail(db: Database, leased: Leased, error: RekeyError, by: string): Promise<Recorded> {
-  const { effect, attempt, rotation } = leased
+  const { effect, rotation } = leased
   const { code, message, retryable } = error
   return finish(db, leased, { code, message }, async (tx) => {
-    const backoffMs = Math.min(30_000, 200 * 2 ** Math.min(attempt, 10))
-    await tx.query(
-      `update effect set state = $2, outcome = $3, lease_until = null, relayed_at = null,
-              due = clock_timestamp() + $4 * interval '1 millisecond' where key = $1`,
-      [effect.key, retryable ? 'pending' : 'failed', JSON.stringify({ code, message }), backoffMs],
+    const { rows } = await tx.query(
+      `update effect set state = $2, outcome = $3, lease_until = null, relayed_at = null, failures = failures + 1,
+              due = clock_timestamp() + least(30000, 400 * 2 ^ least(failures, 10)) * interval '1 millisecond'
+       where key = $1 returning failures`,
+      [effect.key, retryable ? 'pending' : 'failed', JSON.stringify({ code, message })],
     )
+    const { failures } = rows[0]
     if (!retryable) await submitIn(tx, rotation.id, { type: 'EffectFailed', effect, code, message }, by)
-    else if (attempt === STRUGGLES_AT)
-      await submitIn(tx, rotation.id, { type: 'EffectStruggling', effect, code, message, attempt }, by)
+    else if (failures === STRUGGLES_AT)
+      await submitIn(tx, rotation.id, { type: 'EffectStruggling', effect, code, message, failures }, by)
   })
 }
 

@@ -38,6 +38,9 @@ export interface FleetLedger {
   recordAcks(acks: VerifiedAck[]): Promise<void>
   recordNacks(nacks: (Nack & { node: string })[]): Promise<void>
   recordUsage(reports: (UsageMessage & { node: string })[]): Promise<void>
+  /** Nodes that were declared gone and still have an identity in Vault. */
+  goneNodes(): Promise<string[]>
+  identityEnded(node: string): Promise<void>
   /** Marks nodes as heard of just now. */
   heard(nodes: { node: string; session: number }[]): Promise<void>
 }

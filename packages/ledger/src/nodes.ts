@@ -90,9 +90,21 @@ export function fleetLedger(db: Database): FleetLedger {
     recordAcks: (acks) => recordAcks(db, acks),
     recordNacks: (nacks) => recordNacks(db, nacks),
     recordUsage: (reports) => recordUsage(db, reports),
+    async goneNodes() {
+      const { rows } = await db.pool.query(
+        "select name from node where state = 'gone' and identity_ended_at is null order by name limit 100",
+      )
+      return rows.map((row) => row.name)
+    },
+    async identityEnded(node) {
+      await db.pool.query("update node set identity_ended_at = now() where name = $1 and state = 'gone'", [
+        node,
+      ])
+    },
     async heard(nodes) {
       await db.pool.query(
-        `update node n set heard_at = now() from jsonb_to_recordset($1::jsonb) as h (node text, session bigint)
+        // A node that was taken for lost is heard in its session, so it was not.
+        `update node n set heard_at = now(), state = case when n.state = 'lost' then 'live' else n.state end from jsonb_to_recordset($1::jsonb) as h (node text, session bigint)
          where n.name = h.node and n.session = h.session`,
         [JSON.stringify(nodes)],
       )
@@ -114,7 +126,8 @@ async function redeem(tx: Queryable, node: string, token: string): Promise<Joine
   )
   await tx.query(
     `insert into node (name, workload) values ($1, $2)
-     on conflict (name) do update set workload = excluded.workload, state = 'lost', session = node.session + 1`,
+     on conflict (name) do update set workload = excluded.workload, state = 'lost',
+       session = node.session + 1, identity_ended_at = null`,
     [node, workload],
   )
   for (const row of locked) {
@@ -185,11 +198,11 @@ async function desiredStates(tx: Queryable, nodes: string[]): Promise<Map<string
 
 async function recordAcks(db: Database, acks: VerifiedAck[]): Promise<void> {
   const { rows } = await db.pool.query(
-    `update placement p set proved_revision = a.revision, proved = a.proved, proved_at = now(), nack = null
-     from jsonb_to_recordset($1::jsonb) as a (node text, session bigint, credential text, revision bigint, proved integer[]),
+    `update placement p set proved_revision = a.revision, proved = a.proved, refusals = a.refusals, proved_at = now(), nack = null
+     from jsonb_to_recordset($1::jsonb) as a (node text, session bigint, credential text, revision bigint, proved integer[], refusals jsonb),
           node n
      where p.node = a.node and p.credential = a.credential and n.name = a.node and n.session = a.session
-       and n.state = 'live' and p.revision = a.revision
+       and n.state <> 'gone' and p.revision = a.revision
      returning p.credential, p.revision`,
     [JSON.stringify(acks)],
   )

@@ -320,6 +320,51 @@ describe('a node', () => {
   })
 })
 
+describe('a node that is silent or gone', () => {
+  test('counts again as soon as it is heard in its session', async () => {
+    await configure()
+    const session = await join('n1')
+    await ledger.loseSilent(-1)
+    expect((await ledger.listNodes())[0]?.state).toBe('lost')
+    await ledger.fleet.heard([{ node: 'n1', session: session - 1 }])
+    expect((await ledger.listNodes())[0]?.state).toBe('lost')
+    await ledger.fleet.heard([{ node: 'n1', session }])
+    expect((await ledger.listNodes())[0]?.state).toBe('live')
+  })
+
+  test('loses its identity once it is declared gone, and may join again', async () => {
+    await configure()
+    await join('n1')
+    await ledger.declareGone('n1', 'me', 'scrapped')
+    expect(await ledger.fleet.goneNodes()).toEqual(['n1'])
+    await ledger.fleet.identityEnded('n1')
+    expect(await ledger.fleet.goneNodes()).toEqual([])
+    await expect(ledger.fleet.openSession({ node: 'n1', boot: 'b', instance: 'i' })).rejects.toThrow(/gone/)
+    await join('n1')
+    expect((await ledger.listNodes())[0]?.state).toBe('live')
+  })
+
+  test('leaves a rotation waiting if it was the last one: nobody is left who could refuse the old value', async () => {
+    await configure()
+    const sessions = { n1: await join('n1') }
+    await untilClosed('key-g1', sessions)
+    await change('e1', 'b')
+    for (let i = 0; i < 20 && (await ledger.showRotation('key-g2')).phase !== 'Draining'; i++)
+      await turn(sessions)
+    await ledger.declareGone('n1', 'me', 'scrapped')
+    for (let i = 0; i < 5; i++) await turn({})
+    const shown = await ledger.showRotation('key-g2')
+    expect(shown.phase).toBe('Draining')
+    expect(shown.waitsFor).toContain('there is no node that could refuse it')
+    const { refusal } = await ledger.submit(
+      'key-g2',
+      { type: 'RollbackAsked', actor: 'me', reason: 'r' },
+      'me',
+    )
+    expect(refusal).toBeUndefined()
+  })
+})
+
 describe('configuration', () => {
   test('names every fault and writes nothing', async () => {
     const [workload, credential] = documents()

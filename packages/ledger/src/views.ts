@@ -1,4 +1,4 @@
-import { type CredentialSpec, RekeyError } from '@rekey/contracts'
+import { RekeyError } from '@rekey/contracts'
 import { type Hold, phaseOf, type Rotation, unmet } from '@rekey/core'
 import type { Database } from './database.ts'
 import { readFacts } from './facts.ts'
@@ -28,6 +28,8 @@ export type NodeView = {
   accept: number[]
   provedRevision: number
   proved: number[]
+  /** What the node saw when it tried refused generations on itself. */
+  refusals: { generation: number; tried: string }[]
   nack: { reason: string; detail: string } | null
   usage: { generation: number; inFlight: number; lastUsedAt: number | null; requests: number }[]
   reportedAt: string | null
@@ -149,6 +151,7 @@ export async function listPlacements(db: Database, credential: string): Promise<
     accept: row.accept,
     provedRevision: row.proved_revision,
     proved: row.proved,
+    refusals: row.refusals,
     nack: row.nack,
     usage: row.usage,
     reportedAt: row.reported_at?.toISOString() ?? null,
@@ -181,12 +184,6 @@ export async function listWorkloads(
 ): Promise<{ name: string; spec: unknown; known: unknown }[]> {
   const { rows } = await db.pool.query('select name, spec, known from workload order by name')
   return rows
-}
-
-export async function credentialSpec(db: Database, name: string): Promise<CredentialSpec> {
-  const { rows } = await db.pool.query('select spec from credential where name = $1', [name])
-  if (!rows[0]) throw new RekeyError('not_found', `there is no credential named ${name}`)
-  return rows[0].spec
 }
 
 /** Which fleet instance each live node is connected to. */

@@ -1,4 +1,5 @@
 import type { FleetLedger } from '@rekey/ledger'
+import type { NodeRights } from './node-rights.ts'
 import type { Sessions } from './sessions.ts'
 
 const CELL = 100
@@ -7,10 +8,16 @@ const CELL = 100
 export class Delivery {
   readonly #ledger: Pick<FleetLedger, 'desiredStates'>
   readonly #sessions: Sessions
+  readonly #rights: Pick<NodeRights, 'allow'>
 
-  constructor(ledger: Pick<FleetLedger, 'desiredStates'>, sessions: Sessions) {
+  constructor(
+    ledger: Pick<FleetLedger, 'desiredStates'>,
+    sessions: Sessions,
+    rights: Pick<NodeRights, 'allow'>,
+  ) {
     this.#ledger = ledger
     this.#sessions = sessions
+    this.#rights = rights
   }
 
   /** The job says whom to look at. What to send is read from the ledger, so that a late job sends nothing old. */
@@ -31,7 +38,10 @@ export class Delivery {
   async #push(nodes: string[]): Promise<void> {
     for (let at = 0; at < nodes.length; at += CELL) {
       const states = await this.#ledger.desiredStates(nodes.slice(at, at + CELL))
-      for (const [node, desired] of states) this.#sessions.get(node)?.push(desired)
+      for (const [node, desired] of states) {
+        await this.#rights.allow(node, desired)
+        this.#sessions.get(node)?.push(desired)
+      }
     }
   }
 }

@@ -11,6 +11,7 @@ import { Delivery } from './delivery.ts'
 import { enrolNode, renewNode } from './enrolment.ts'
 import { enrolmentServer } from './enrolment-server.ts'
 import type { Log } from './log.ts'
+import { NodeRights } from './node-rights.ts'
 import { NodeSession } from './node-session.ts'
 import { ProofKeys } from './proof-keys.ts'
 import { Sessions } from './sessions.ts'
@@ -28,6 +29,9 @@ export type FleetOptions = {
   log: Log
 }
 
+/** How often to look for nodes that were declared gone. */
+const GONE_MS = 5_000
+
 /** One running fleet instance: the channel, the enrolment, and what flows between them and the ledger. */
 export class Fleet {
   readonly counters = new Counters()
@@ -40,13 +44,15 @@ export class Fleet {
   readonly #nacks: Batch<Nack & { node: string }>
   readonly #usage: Batch<UsageMessage & { node: string }>
   readonly #proofKeys: ProofKeys
+  readonly #rights: NodeRights
   readonly #timers: NodeJS.Timeout[] = []
 
   constructor(options: FleetOptions) {
     const { ledger, vault, log, tls } = options
     const { counters, sessions } = this
     this.#options = options
-    this.delivery = new Delivery(ledger, sessions)
+    this.#rights = new NodeRights({ ledger, vault, log })
+    this.delivery = new Delivery(ledger, sessions, this.#rights)
     this.#proofKeys = new ProofKeys(ledger)
     // A lost answer is got back by a new session, in which the node proves everything again.
     const onLost = (items: { node: string; session: number }[], error: unknown) => {
@@ -99,9 +105,14 @@ export class Fleet {
 
   async start(): Promise<{ port: number; enrolPort: number }> {
     const { host, port, enrolPort, heartbeatMs, reconcileMs, log } = this.#options
+    const { sessions } = this
     await Promise.all([listen(this.#channel.server, port, host), listen(this.#enrolment, enrolPort, host)])
     this.#every(heartbeatMs, () => this.#beat())
     this.#every(reconcileMs ?? 2_000, () => this.delivery.reconcile())
+    this.#every(GONE_MS, async () => {
+      for (const node of await this.#rights.retireGone())
+        sessions.get(node)?.close(4003, 'the node was declared gone')
+    })
     const ports = { port: portOf(this.#channel.server), enrolPort: portOf(this.#enrolment) }
     log.info({ instance: this.#options.instance, ...ports }, 'the fleet channel is open')
     return ports
@@ -142,7 +153,11 @@ export class Fleet {
           return socket.bufferedAmount
         },
       },
-      open: (boot) => ledger.openSession({ node, boot, instance }),
+      open: async (boot) => {
+        const opened = await ledger.openSession({ node, boot, instance })
+        await this.#rights.allow(node, opened.desired)
+        return opened
+      },
       onOpen: (opened) => {
         counters.add('sessions_opened')
         if (!sessions.enter(opened)) {

@@ -33,6 +33,16 @@ export class FakeLedger implements FleetLedger {
     return { session: this.#session, desired }
   }
 
+  readonly gone: string[] = []
+
+  async goneNodes(): Promise<string[]> {
+    return [...this.gone]
+  }
+
+  async identityEnded(node: string): Promise<void> {
+    this.gone.splice(this.gone.indexOf(node), 1)
+  }
+
   async closeSession(node: string, session: number): Promise<void> {
     this.closed.push(`${node} ${session}`)
   }

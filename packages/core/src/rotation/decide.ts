@@ -73,7 +73,7 @@ function react(rotation: Rotation, input: Input, facts: Facts): Decision {
       return hold(
         rotation,
         'effect_struggling',
-        `${input.code} after ${input.attempt} attempts: ${input.message}`,
+        `${input.code}, ${input.failures} times in a row: ${input.message}`,
         facts,
       )
     case 'WaveProved':

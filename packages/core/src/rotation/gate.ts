@@ -11,6 +11,9 @@ export type Unmet = { reason: string; message: string }
  */
 export function gate(rotation: Rotation, retirement: Retirement, facts: Facts): Unmet[] {
   const unmet = [...unproved(rotation, retirement, facts), ...undrained(rotation, retirement, facts)]
+  // Nobody to ask is not everybody in agreement: the old value may be accepted by nodes that were declared gone.
+  if (facts.members.length === 0)
+    unmet.push({ reason: 'nobody', message: 'there is no node that could refuse it' })
   if (!retirement.acknowledged)
     unmet.push({ reason: 'audit', message: 'the audit topic has not acknowledged the intent' })
   return unmet

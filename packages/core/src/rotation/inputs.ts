@@ -8,7 +8,7 @@ export type Input =
   /** Failed for good: the same call would fail again. */
   | { type: 'EffectFailed'; effect: Effect; code: string; message: string }
   /** Still retried, but a human should know. */
-  | { type: 'EffectStruggling'; effect: Effect; code: string; message: string; attempt: number }
+  | { type: 'EffectStruggling'; effect: Effect; code: string; message: string; failures: number }
   | { type: 'TimerFired'; timer: Timer }
   /** The ledger saw the last node of a wave prove it. */
   | { type: 'WaveProved'; revision: number }
