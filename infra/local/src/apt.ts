@@ -40,7 +40,8 @@ async function install(packages: readonly string[], tool: string | undefined, pr
   // Mirrors drop connections now and then, and apt-get itself does not try a failed package again.
   const attempt = () => aptGet('install', '--yes', '--no-install-recommends', ...packages)
   try {
-    await aptGet('update').catch(() => aptGet('update'))
+    // Without fresh lists the package may still be found in the old ones.
+    await aptGet('update').catch(() => aptGet('update').catch(() => {}))
     await attempt().catch(attempt)
   } catch (error) {
     throw new Complaint(

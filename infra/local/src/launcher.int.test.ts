@@ -169,6 +169,10 @@ describe('pnpm stack', () => {
     await logs.exited
     expect(logs.output()).toContain('Ready to accept connections')
 
+    const redis = Number((await readFile(join(dir, 'stack', 'run', 'redis'), 'utf8')).split(' ')[0])
+    process.kill(redis, 'SIGKILL')
+    while (!up.output().includes('redis has ended by itself')) await delay(20)
+
     up.end('SIGTERM')
     await up.exited
     await untilGone(servers)

@@ -20,6 +20,8 @@ export type Server = {
   stop(): Promise<void>
   /** SIGKILL, children included, as the kernel would when memory runs out. */
   kill(): Promise<void>
+  /** Told when it ends without having been asked to. */
+  onDeath?(listener: () => void): void
 }
 
 export type ProcessSpec = {
@@ -43,13 +45,14 @@ const START_DEADLINE_MS = 90_000
 
 export function nativeServer(spec: ProcessSpec): Server {
   let child: ChildProcess | undefined
+  let mourner = () => {}
   const pidFile = join(spec.dir, 'run', spec.name)
 
   async function end(signal: NodeJS.Signals, graceMs: number): Promise<void> {
     const pid = child?.pid
     if (pid === undefined) return
-    await endGroup(pid, signal, graceMs)
     child = undefined
+    await endGroup(pid, signal, graceMs)
     forget(`group ${pid} ${spec.reapSignal}`)
     await rm(pidFile, { force: true })
   }
@@ -80,6 +83,15 @@ export function nativeServer(spec: ProcessSpec): Server {
       await writeFile(pidFile, `${started.pid} ${await startTime(started.pid)} ${spec.reapSignal}\n`)
       await untilReady(spec, exited)
       await spec.afterStart?.()
+      void exited.then(async () => {
+        if (child !== started) return
+        // What it leaves (a plugin) goes too, and its number is taken off the reaper's list: somebody else may get it.
+        await end('SIGKILL', 0)
+        mourner()
+      })
+    },
+    onDeath(listener) {
+      mourner = listener
     },
     stop: () => end(spec.stopSignal, 3_000),
     kill: () => end('SIGKILL', 0),

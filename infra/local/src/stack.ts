@@ -13,7 +13,7 @@ import { fixedPort, freePort, type Ports } from './port.ts'
 import { postgresServer, preparePostgres } from './postgres.ts'
 import { forget, watch } from './reaper.ts'
 import { prepareRedis, redisServer } from './redis.ts'
-import { givenServer, type Server, type ServerName } from './server.ts'
+import { givenServer, logFile, type Server, type ServerName } from './server.ts'
 import { prepareVault, vaultServer } from './vault.ts'
 
 export const SERVER_NAMES = ['kafka', 'redis', 'postgres', 'vault', 'aws'] as const satisfies ServerName[]
@@ -115,6 +115,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
         if (givenUp) return
         const startedAt = performance.now()
         await servers[name]?.start()
+        servers[name]?.onDeath?.(() => progress(`${name} has ended by itself: see ${logFile(dir, name)}`))
         progress(`${name} is up (${((performance.now() - startedAt) / 1000).toFixed(1)} s)`)
       }),
     )
