@@ -64,6 +64,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   }
   const servers: Partial<Record<ServerName, Server>> = {}
   let givenUp = false
+  const underWay: Promise<void>[] = []
   const wanted = new Set<ServerName>(options.only ?? SERVER_NAMES)
   async function stop(): Promise<void> {
     await Promise.all(Object.values(servers).map((server) => server.stop()))
@@ -71,6 +72,15 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     if (!temporary) return
     await rm(dir, { recursive: true, force: true })
     forget(temporary)
+  }
+
+  async function startOne(name: ServerName, make: Make): Promise<void> {
+    const server = await make(dir, ports, addresses)
+    servers[name] = server
+    const startedAt = performance.now()
+    await server.start()
+    server.onDeath?.(() => progress(`${name} has ended by itself: see ${logFile(dir, name)}`))
+    progress(`${name} is up (${((performance.now() - startedAt) / 1000).toFixed(1)} s)`)
   }
 
   try {
@@ -82,48 +92,20 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     }
     Object.assign(servers, await dockerServers(dir, [...wanted], ports, addresses, progress))
     for (const name of Object.keys(servers)) wanted.delete(name as ServerName)
-    const native: Record<ServerName, () => Promise<void>> = {
-      async kafka() {
-        const { server, brokers } = await kafkaServer(dir, ports, await prepareKafka(progress))
-        servers.kafka = server
-        addresses.kafka = { brokers }
-      },
-      async redis() {
-        const { server, url } = await redisServer(dir, ports, await prepareRedis(progress))
-        servers.redis = server
-        addresses.redis = { url }
-      },
-      async postgres() {
-        const { server, url } = await postgresServer(dir, ports, await preparePostgres(progress))
-        servers.postgres = server
-        addresses.postgres = { url }
-      },
-      async vault() {
-        const { server, ...vault } = await vaultServer(dir, ports, await prepareVault(progress))
-        servers.vault = server
-        addresses.vault = vault
-      },
-      async aws() {
-        const { server, ...aws } = await awsServer(dir, ports, await prepareAws(progress))
-        servers.aws = server
-        addresses.aws = { ...aws, region: AWS_REGION }
-      },
-    }
     await Promise.all(
       [...wanted].map(async (name) => {
-        await native[name]()
+        const make = await NATIVE[name](progress)
         if (givenUp) return
-        const startedAt = performance.now()
-        await servers[name]?.start()
-        servers[name]?.onDeath?.(() => progress(`${name} has ended by itself: see ${logFile(dir, name)}`))
-        progress(`${name} is up (${((performance.now() - startedAt) / 1000).toFixed(1)} s)`)
+        const starting = startOne(name, make)
+        underWay.push(starting)
+        await starting
       }),
     )
   } catch (error) {
-    // Without waiting for the others, which may be building for minutes yet; what they still write goes with this process.
+    // Without waiting for what is only being fetched or built: that may take minutes yet, and touches nothing in here.
     givenUp = true
+    await Promise.allSettled(underWay)
     await stop().catch(() => {})
-    if (temporary) watch(temporary)
     throw error
   }
 
@@ -147,6 +129,52 @@ export function environmentOf(addresses: Addresses): Record<string, string> {
     AWS_REGION: addresses.aws.endpoint && addresses.aws.region,
   }
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== ''))
+}
+
+type Make = (dir: string, ports: Ports, addresses: Addresses) => Promise<Server>
+
+/** Fetches or builds what a server needs, which may take long; what comes back lays it out in a stack's folder. */
+const NATIVE: Record<ServerName, (progress: Progress) => Promise<Make>> = {
+  async kafka(progress) {
+    const files = await prepareKafka(progress)
+    return async (dir, ports, addresses) => {
+      const { server, brokers } = await kafkaServer(dir, ports, files)
+      addresses.kafka = { brokers }
+      return server
+    }
+  },
+  async redis(progress) {
+    const binary = await prepareRedis(progress)
+    return async (dir, ports, addresses) => {
+      const { server, url } = await redisServer(dir, ports, binary)
+      addresses.redis = { url }
+      return server
+    }
+  },
+  async postgres(progress) {
+    const files = await preparePostgres(progress)
+    return async (dir, ports, addresses) => {
+      const { server, url } = await postgresServer(dir, ports, files)
+      addresses.postgres = { url }
+      return server
+    }
+  },
+  async vault(progress) {
+    const files = await prepareVault(progress)
+    return async (dir, ports, addresses) => {
+      const { server, ...vault } = await vaultServer(dir, ports, files)
+      addresses.vault = vault
+      return server
+    }
+  },
+  async aws(progress) {
+    const python = await prepareAws(progress)
+    return async (dir, ports, addresses) => {
+      const { server, ...aws } = await awsServer(dir, ports, python)
+      addresses.aws = { ...aws, region: AWS_REGION }
+      return server
+    }
+  },
 }
 
 /** True, and the address filled in, where the environment names a server. Administrators' secrets come as files. */
