@@ -44,6 +44,7 @@ export async function prepareVault(progress: Progress): Promise<VaultFiles> {
               GOFLAGS: '-p=2 -buildvcs=false -modcacherw',
               GOMODCACHE: join(building, 'modules'),
               GOCACHE: join(building, 'objects'),
+              GOTMPDIR: join(building, 'source'),
             },
           })
         } catch (error) {
