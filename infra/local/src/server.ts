@@ -75,7 +75,7 @@ export function nativeServer(spec: ProcessSpec): Server {
       const started = child
       const exited = new Promise<string>((resolve) => {
         started.once('error', (error) => resolve(error.message))
-        started.once('exit', () => resolve(lastLine(readFileSync(logFile(spec.dir, spec.name), 'utf8'))))
+        started.once('exit', () => resolve(lastWords(logFile(spec.dir, spec.name))))
       })
       started.unref()
       if (started.pid === undefined) throw new Complaint(`${spec.name} could not be run: ${await exited}.`)
@@ -95,6 +95,15 @@ export function nativeServer(spec: ProcessSpec): Server {
     },
     stop: () => end(spec.stopSignal, 3_000),
     kill: () => end('SIGKILL', 0),
+  }
+}
+
+/** Nothing, where the folder is gone already: the news of an end may come after the clearing up. */
+function lastWords(file: string): string {
+  try {
+    return lastLine(readFileSync(file, 'utf8'))
+  } catch {
+    return ''
   }
 }
 
