@@ -84,7 +84,7 @@ test('apply, watch, diff, list and show', async () => {
   expect(watched.exit).toBe(0)
   expect(watched.out).toMatch(/Planned: generation 1 will be the first value of key[\s\S]*key-g1 closed/)
   expect(await rekey('diff', path)).toMatchObject({ exit: 0, out: '0 new, 0 changed, 3 unchanged\n' })
-  expect((await rekey('list')).out).toMatch(/key +chat +prod +team +1 +0 live +-/)
+  expect((await rekey('list')).out).toMatch(/key +chat +prod +team +1 +1 live +-/)
   expect((await rekey('show', 'key-g1')).out).toMatch(/phase +Closed/)
   expect((await rekey('list', 'rotations')).out).toMatch(/key-g1 +Closed/)
 })

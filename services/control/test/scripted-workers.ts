@@ -2,18 +2,46 @@ import { RekeyError } from '@rekey/contracts'
 import type { EffectResult } from '@rekey/core'
 import type { Leased, Ledger } from '@rekey/ledger'
 
-/** Stands for conductor, rotator and auditor, for credentials without nodes. `breaks` names a kind of effect that fails for good. */
+const NODE = 'scripted-node'
+
+/**
+ * Stands for conductor, rotator, auditor, and one node of workload `chat` with its fleet. `breaks` names a kind of
+ * effect that fails for good.
+ */
 export function scriptedWorkers(ledger: Ledger, options: { breaks?: EffectResult['kind'] } = {}) {
   const ending = new AbortController()
   const acknowledged = new Set<string>()
   const running = (async () => {
+    const { token } = await ledger.createJoinToken({
+      node: NODE,
+      workload: 'chat',
+      ttlMs: 60_000,
+      actor: 'test',
+    })
+    await ledger.fleet.redeemJoinToken(NODE, token)
+    const { session } = await ledger.fleet.openSession({ node: NODE, boot: 'b', instance: 'i' })
     while (!ending.signal.aborted) {
-      await turn()
+      await turn(session)
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
   })()
 
-  async function turn(): Promise<void> {
+  async function turn(session: number): Promise<void> {
+    const desired = (await ledger.fleet.desiredStates([NODE])).get(NODE) ?? []
+    const about = desired.map(({ credential, revision, accept }) => {
+      return {
+        node: NODE,
+        session,
+        credential,
+        revision,
+        proved: accept.map((a) => a.generation),
+        refusals: [],
+      }
+    })
+    await ledger.fleet.recordAcks(about)
+    await ledger.fleet.recordUsage(
+      desired.map(({ credential }) => ({ type: 'usage', node: NODE, session, credential, generations: [] })),
+    )
     await ledger.fireTimers('conductor')
     for (const { key } of await ledger.takeWaiting(0)) {
       const leased = await ledger.lease(key, 'worker', 5_000)

@@ -196,7 +196,9 @@ describe('the intake service', () => {
       { ...message('gone'), value: null },
       message('last'),
     ])
-    await until(() => of('last').length > 0 && of('gone').length > 0)
+    // The verdicts topic has several partitions: the last event's answer may be seen before others.
+    const others = ['same', 'vendor', 'staging', 'unknown', 'poison', 'gone', 'last']
+    await until(() => of('zone').length >= 3 && others.every((id) => of(id).length > 0))
     expect(of('zone')).toEqual([
       expect.stringMatching(/^(rotation-opened|joined|queued)$/),
       'duplicate',
