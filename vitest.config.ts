@@ -5,6 +5,8 @@ const suite = (name: string) => ({
   name,
   include: [`{packages,services,infra,test}/**/*.${name}.test.ts`],
   exclude: ['**/node_modules/**'],
+  // kafkajs asks for negative timeouts, of which newer releases of Node.js warn at each start.
+  execArgv: ['--disable-warning=TimeoutNegativeWarning'],
 })
 
 export default defineConfig({

@@ -21,6 +21,7 @@ const plan = {
   readerCacheMs: 1,
   drainCapMs: 1,
   evidenceMs: 1,
+  overdueMs: 7_200_000,
 }
 const probe = {
   generation: 1,

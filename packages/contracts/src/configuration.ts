@@ -69,6 +69,8 @@ export const RolloutSpec = z.strictObject({
   drainCapMs: millis.default(3_600_000),
   /** The longest time that a node may stay silent for its counters to still count as evidence. */
   evidenceMs: millis.default(15_000),
+  /** A rotation that is still open by then is held, and a human is told. */
+  overdueMs: millis.default(7_200_000),
 })
 export type RolloutSpec = z.infer<typeof RolloutSpec>
 

@@ -3,11 +3,13 @@ import type { ProbeSeen, RotationEvent } from './events.ts'
 import { evolveAll } from './evolve.ts'
 import { undrained } from './gate.ts'
 import type { Decision, Facts, Input } from './inputs.ts'
+import { phaseOf } from './phase.ts'
 import {
   afterBaseline,
   afterRefusal,
   look,
   type Move,
+  overdue,
   progress,
   restore,
   settle,
@@ -38,7 +40,11 @@ export function open(opening: Opening, now: number): Decision & { rotation: Rota
   const events: RotationEvent[] = [{ type: 'RotationOpened', mode: 'rotate', ...opening }]
   const rotation = evolveAll(undefined, events)
   if (!rotation) throw new Error('rotation-0002: an opened rotation has no state')
-  return { rotation, events, effects: [settle(rotation, now + opening.plan.settleMs)] }
+  return {
+    rotation,
+    events,
+    effects: [settle(rotation, now + opening.plan.settleMs), overdue(rotation, now)],
+  }
 }
 
 /** What now? Late and repeated input decides nothing. */
@@ -123,6 +129,13 @@ function timerFired(
       const effects = first === undefined ? [] : [stage(rotation, first, facts.now)]
       return { events: [{ type: 'StagingStarted', generation, waves }], effects }
     }
+    case 'overdue':
+      return hold(
+        rotation,
+        'overdue',
+        `still ${phaseOf(rotation)} after ${rotation.plan.overdueMs} ms`,
+        facts,
+      )
     case 'wave-deadline':
       return waveDeadline(rotation, timer.revision, facts)
     case 'drain-look': {

@@ -14,6 +14,7 @@ export type Effect = { key: string; due: number } & (
 /** Timers are effects whose act is to look again. The same key may be armed again. */
 export type Timer =
   | { name: 'settled' }
+  | { name: 'overdue' }
   | { name: 'wave-deadline'; revision: number }
   | { name: 'drain-look'; generation: number }
 

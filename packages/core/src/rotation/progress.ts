@@ -341,6 +341,11 @@ export function look(rotation: Rotation, generation: number, due: number): Effec
   }
 }
 
+export function overdue(rotation: Rotation, now: number): Effect {
+  const due = now + rotation.plan.overdueMs
+  return { key: key(rotation, 'timer', 'overdue'), due, kind: 'timer', timer: { name: 'overdue' } }
+}
+
 export function settle(rotation: Rotation, due: number): Effect {
   return { key: key(rotation, 'timer', 'settled'), due, kind: 'timer', timer: { name: 'settled' } }
 }

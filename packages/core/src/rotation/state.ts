@@ -85,6 +85,8 @@ export type Plan = {
   readerCacheMs: number
   drainCapMs: number
   evidenceMs: number
+  /** A rotation that is still open by then is held, so that a human hears of it. */
+  overdueMs: number
 }
 
 /** One desired state on its way to all nodes, wave by wave. */
@@ -147,7 +149,7 @@ export type Retirement = {
 
 /** Why a rotation waits. It says so until what it waits for happens; it stops nothing that can go on. */
 export type Hold = {
-  reason: 'wave_deadline' | 'drain_cap' | 'not_refused' | 'effect_failed' | 'effect_struggling'
+  reason: 'wave_deadline' | 'drain_cap' | 'not_refused' | 'effect_failed' | 'effect_struggling' | 'overdue'
   detail: string
   /** The effect that failed for good: `resume` asks for it again. */
   effect?: string

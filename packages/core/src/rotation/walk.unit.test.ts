@@ -45,6 +45,7 @@ class World {
           readerCacheMs: 100,
           drainCapMs: 2_000,
           evidenceMs: 500,
+          overdueMs: 1_000_000,
         },
         base,
         generation: (base ?? 0) + 1,

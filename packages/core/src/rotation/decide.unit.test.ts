@@ -1,0 +1,308 @@
+import { describe, expect, test } from 'vitest'
+import { decide, type Opening, open } from './decide.ts'
+import type { Effect, EffectResult } from './effects.ts'
+import { evolveAll } from './evolve.ts'
+import type { Facts, Input, Member } from './inputs.ts'
+import { joinerState } from './joiner.ts'
+import { phaseOf } from './phase.ts'
+import type { Rotation } from './state.ts'
+import { planWaves } from './waves.ts'
+
+const OPENING: Opening = {
+  id: 'key-g2',
+  credential: 'key',
+  cause: { kind: 'order', actor: 'me', reason: 'test' },
+  plan: {
+    stores: ['vault', 'aws'],
+    waves: ['100%'],
+    settleMs: 10,
+    waveDeadlineMs: 1_000,
+    quietMs: 100,
+    readerCacheMs: 200,
+    drainCapMs: 5_000,
+    evidenceMs: 1_000,
+    overdueMs: 60_000,
+  },
+  base: 1,
+  generation: 2,
+  revision: 0,
+}
+
+/** A rotation with one node that does as it is told, moved on by hand. */
+class Bench {
+  now = 1_000
+  rotation: Rotation
+  effects: Effect[]
+  member: Member = {
+    node: 'n1',
+    excused: false,
+    provedRevision: 0,
+    accepts: [1],
+    reportedAt: 1_000,
+    usage: [],
+  }
+  members = [this.member]
+
+  constructor(opening: Partial<Opening> = {}) {
+    const { rotation, effects } = open({ ...OPENING, ...opening }, this.now)
+    this.rotation = rotation
+    this.effects = effects
+  }
+
+  facts(): Facts {
+    return { now: this.now, members: this.members }
+  }
+
+  give(input: Input) {
+    this.member.reportedAt = this.now
+    const decision = decide(this.rotation, input, this.facts())
+    this.rotation = evolveAll(this.rotation, decision.events) ?? this.rotation
+    this.effects.push(...decision.effects)
+    return { ...decision, types: decision.events.map((e) => e.type) }
+  }
+
+  effect(kind: Effect['kind'], at = -1): Effect {
+    const found = this.effects.filter((e) => e.kind === kind).at(at)
+    if (!found) throw new Error(`no effect of kind ${kind}`)
+    return found
+  }
+
+  done(kind: EffectResult['kind'], result: EffectResult) {
+    return this.give({ type: 'EffectDone', effect: this.effect(kind), result })
+  }
+
+  /** The node takes its last desired state. */
+  obey() {
+    const rollout = this.rotation.successor.rollout ?? this.rotation.retirements[0]?.rollout
+    if (!rollout) throw new Error('nothing to obey')
+    Object.assign(this.member, { provedRevision: rollout.revision, accepts: rollout.accept })
+    return this.give({ type: 'WaveProved', revision: rollout.revision })
+  }
+
+  toRolling(): this {
+    this.give({ type: 'TimerFired', timer: { name: 'settled' } })
+    for (let i = 0; i < 2; i++)
+      this.done('stage', { kind: 'stage', storeVersion: 's', keyId: 'k', proofKey: null })
+    return this
+  }
+
+  toDraining(): this {
+    this.toRolling().obey()
+    for (let i = 0; i < 2; i++) this.done('promote', { kind: 'promote', storeVersion: 'v' })
+    this.obey()
+    const results = [{ endpoint: 'e', verdict: 'accepted', seen: '200', control: 'accepted' }] as const
+    this.done('probe', { kind: 'probe', results: [...results] })
+    return this
+  }
+
+  look() {
+    return this.give({ type: 'TimerFired', timer: { name: 'drain-look', generation: 1 } })
+  }
+}
+
+describe('a rotation', () => {
+  test('starts nothing outside before the settling time is over', () => {
+    const bench = new Bench()
+    expect(bench.effects.map((e) => e.kind)).toEqual(['timer', 'timer'])
+    expect(bench.give({ type: 'CauseAdded', cause: OPENING.cause }).types).toEqual(['CauseJoined'])
+    expect(bench.give({ type: 'TimerFired', timer: { name: 'settled' } }).types).toEqual(['StagingStarted'])
+    expect(bench.give({ type: 'CauseAdded', cause: OPENING.cause }).types).toEqual(['FollowUpNoted'])
+  })
+
+  test('stages store after store, and tells no node before every store holds the value', () => {
+    const bench = new Bench()
+    bench.give({ type: 'TimerFired', timer: { name: 'settled' } })
+    const staged = { kind: 'stage', storeVersion: 's', keyId: 'k', proofKey: null } as const
+    expect(bench.done('stage', staged).types).toEqual(['ValueStaged'])
+    expect(bench.done('stage', staged).types).toEqual(['ValueStaged', 'RollingStarted', 'WaveStarted'])
+    expect(bench.effect('deliver')).toMatchObject({ nodes: ['n1'], revision: 1 })
+  })
+
+  test('does not move a store before every node accepts the new value, joiners included', () => {
+    const bench = new Bench().toRolling()
+    bench.members.push({ ...bench.member, node: 'n2', accepts: [1] })
+    expect(bench.obey().types).toEqual(['WaveProved', 'WaveStarted'])
+    expect(bench.rotation.successor.rollout?.waves).toEqual([['n1'], ['n2']])
+    expect(bench.effects.some((e) => e.kind === 'promote')).toBe(false)
+  })
+
+  test('takes the same outcome once', () => {
+    const bench = new Bench()
+    bench.give({ type: 'TimerFired', timer: { name: 'settled' } })
+    const effect = bench.effect('stage')
+    const result = { kind: 'stage', storeVersion: 's', keyId: 'k', proofKey: null } as const
+    bench.give({ type: 'EffectDone', effect, result })
+    expect(bench.give({ type: 'EffectDone', effect, result })).toMatchObject({ events: [], effects: [] })
+  })
+})
+
+describe('a node that cannot', () => {
+  const nack = (reason: string, revision = 1): Input => {
+    return { type: 'NodeNacked', node: 'n1', reason, detail: 'd', revision, generation: 2 }
+  }
+
+  test('take the new value at all ends the attempt at once', () => {
+    const { types } = new Bench().toRolling().give(nack('value_refused'))
+    expect(types.slice(0, 3)).toEqual(['NodeNacked', 'SuccessorAbandoned', 'RetirementOpened'])
+  })
+
+  test('reach its store is given until the deadline, and then ends the attempt', () => {
+    const bench = new Bench().toRolling()
+    expect(bench.give(nack('store_unreachable')).types).toEqual(['NodeNacked'])
+    const { types } = bench.give({ type: 'TimerFired', timer: { name: 'wave-deadline', revision: 1 } })
+    expect(types).toContain('SuccessorAbandoned')
+  })
+
+  test('be heard at all leads to a hold, which its proof lifts', () => {
+    const bench = new Bench().toRolling()
+    const { types } = bench.give({ type: 'TimerFired', timer: { name: 'wave-deadline', revision: 1 } })
+    expect(types).toEqual(['HoldPlaced'])
+    expect(bench.rotation.hold).toMatchObject({
+      reason: 'wave_deadline',
+      detail: 'widen wave 1: no answer from n1',
+    })
+    expect(bench.obey().types).toContain('HoldLifted')
+  })
+
+  test('answers of an older wave change nothing', () => {
+    expect(new Bench().toDraining().give(nack('value_refused')).types).toEqual([])
+  })
+})
+
+describe('the old value', () => {
+  test('is not revoked while a node has a request in flight, used it just now, or tells nothing', () => {
+    const bench = new Bench().toDraining()
+    bench.now += 500
+    const usage = (inFlight: number, ago: number) => [
+      { generation: 1, inFlight, lastUsedAt: bench.now - ago },
+    ]
+    bench.member.usage = usage(1, 400)
+    expect(bench.look().types).toEqual([])
+    bench.member.usage = usage(0, 50)
+    expect(bench.look().types).toEqual([])
+    bench.member.usage = usage(0, 150)
+    bench.members.push({ ...bench.member, node: 'n2', reportedAt: null })
+    expect(bench.look().types).toEqual([])
+    bench.members.pop()
+    expect(bench.look().types).toEqual(['RevocationAnnounced'])
+  })
+
+  test('is not revoked before the audit topic has the intent, nor if it was used again meanwhile', () => {
+    const bench = new Bench().toDraining()
+    bench.now += 500
+    expect(bench.look().types).toEqual(['RevocationAnnounced'])
+    expect(bench.look().types).toEqual([])
+    bench.member.usage = [{ generation: 1, inFlight: 0, lastUsedAt: bench.now }]
+    expect(bench.give({ type: 'AuditAcknowledged', generation: 1 }).types).toEqual(['AuditAcknowledged'])
+    bench.now += 200
+    expect(bench.look().types).toEqual(['RevocationStarted', 'WaveStarted'])
+  })
+
+  test('is not revoked while a node that joined or restarted has not proved the new one', () => {
+    const bench = new Bench().toDraining()
+    bench.now += 500
+    bench.look()
+    bench.member.provedRevision = 1
+    expect(bench.give({ type: 'AuditAcknowledged', generation: 1 }).types).toEqual(['AuditAcknowledged'])
+    bench.member.provedRevision = bench.rotation.confirmRevision
+    expect(bench.look().types).toContain('RevocationStarted')
+  })
+
+  test('that is never drained leads to a hold, never to a cut', () => {
+    const bench = new Bench().toDraining()
+    bench.now += 6_000
+    bench.member.usage = [{ generation: 1, inFlight: 2, lastUsedAt: bench.now }]
+    expect(bench.look().types).toEqual(['HoldPlaced'])
+    expect(bench.rotation.hold?.detail).toContain('n1 has 2 requests in flight')
+    expect(bench.look().types).toEqual([])
+  })
+
+  test('is dead only when refused while the control was accepted, at every endpoint', () => {
+    const bench = new Bench().toDraining()
+    bench.now += 500
+    bench.look()
+    bench.give({ type: 'AuditAcknowledged', generation: 1 })
+    bench.obey()
+    expect(phaseOf(bench.rotation)).toBe('Proving')
+    const seen = (verdict: 'refused' | 'accepted' | 'unknown', control: 'accepted' | 'unknown') => ({
+      endpoint: 'e',
+      verdict,
+      seen: '',
+      control,
+    })
+    const probe = (...results: ReturnType<typeof seen>[]) => bench.done('probe', { kind: 'probe', results })
+    for (const results of [
+      [],
+      [seen('unknown', 'accepted')],
+      [seen('refused', 'unknown')],
+      [seen('refused', 'accepted'), seen('accepted', 'accepted')],
+    ])
+      expect(probe(...results).effects.map((e) => e.kind)).toEqual(['probe'])
+    expect(probe(seen('unknown', 'accepted')).types).toContain('HoldPlaced')
+    expect(probe(seen('refused', 'accepted')).effects.map((e) => e.kind)).toEqual(['destroy', 'destroy'])
+    for (const effect of bench.effects.filter((e) => e.kind === 'destroy'))
+      bench.give({ type: 'EffectDone', effect, result: { kind: 'destroy' } })
+    expect(bench.rotation.outcome).toBe('closed')
+  })
+})
+
+describe('a human', () => {
+  test('may roll back until the revocation starts, and not after', () => {
+    const bench = new Bench().toDraining()
+    bench.now += 500
+    bench.look()
+    bench.give({ type: 'AuditAcknowledged', generation: 1 })
+    expect(bench.give({ type: 'RollbackAsked', actor: 'me', reason: 'r' }).refusal).toContain('no way back')
+  })
+
+  test('cannot take back a first value that readers may have', () => {
+    const bench = new Bench({ base: null, generation: 1 })
+    bench.members = []
+    bench.toRolling()
+    expect(bench.give({ type: 'RollbackAsked', actor: 'me', reason: 'r' }).refusal).toContain(
+      'none to go back to',
+    )
+  })
+
+  test('resumes what failed for good', () => {
+    const bench = new Bench()
+    bench.give({ type: 'TimerFired', timer: { name: 'settled' } })
+    const effect = bench.effect('stage')
+    expect(bench.give({ type: 'ResumeAsked', actor: 'me', reason: 'r' }).refusal).toBe('it is not held')
+    bench.give({ type: 'EffectFailed', effect, code: 'permission_denied', message: 'm' })
+    expect(bench.give({ type: 'ResumeAsked', actor: 'me', reason: 'r' })).toMatchObject({ retryFailed: true })
+  })
+
+  test('is told of a rotation that is open for too long', () => {
+    const { types } = new Bench().toRolling().give({ type: 'TimerFired', timer: { name: 'overdue' } })
+    expect(types).toEqual(['HoldPlaced'])
+  })
+})
+
+test('a value that no node ever saw is destroyed without draining or proving', () => {
+  const bench = new Bench()
+  const { types, effects } = bench.give({ type: 'RollbackAsked', actor: 'me', reason: 'r' })
+  expect(types).toEqual(['SuccessorAbandoned', 'RetirementOpened', 'ProvingStarted'])
+  expect(effects.map((e) => e.key)).toEqual(['key-g2.destroy.vault-g2', 'key-g2.destroy.aws-g2'])
+})
+
+test('a node that joins accepts what clients may present, at every phase', () => {
+  const bench = new Bench()
+  expect(joinerState(bench.rotation, 1)).toEqual({ accept: [1], refuse: [], floor: 1 })
+  expect(joinerState(bench.toRolling().rotation, 1).accept).toEqual([1, 2])
+  const later = new Bench().toDraining()
+  expect(joinerState(later.rotation, 2).accept).toEqual([1, 2])
+  later.now += 500
+  later.look()
+  later.give({ type: 'AuditAcknowledged', generation: 1 })
+  expect(joinerState(later.rotation, 2)).toEqual({ accept: [2], refuse: [], floor: 2 })
+  expect(joinerState(undefined, null)).toEqual({ accept: [], refuse: [], floor: 1 })
+})
+
+test('waves are counts and shares of all nodes, in the order of their names', () => {
+  const nodes = Array.from({ length: 30 }, (_, i) => `n${String(i).padStart(2, '0')}`).reverse()
+  expect(planWaves(nodes, [1, '10%', '100%']).map((w) => w.length)).toEqual([1, 2, 27])
+  expect(planWaves(nodes, [1])[0]).toEqual(['n00'])
+  expect(planWaves(nodes, [1]).map((w) => w.length)).toEqual([1, 29])
+  expect(planWaves([], [1, '100%'])).toEqual([])
+})
