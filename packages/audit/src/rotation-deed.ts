@@ -82,7 +82,7 @@ export function rotationDeed(event: RotationEvent, rotation: string): Deed | und
       }
     case 'HoldPlaced':
       return {
-        ...hold(rotation),
+        ...hold(rotation, event.hold),
         activity: 'Create',
         message: `held, ${event.hold.reason}: ${event.hold.detail}`,
         // A revoked key that still works is worse than one that is late to go.
@@ -90,7 +90,7 @@ export function rotationDeed(event: RotationEvent, rotation: string): Deed | und
       }
     case 'HoldLifted':
       return {
-        ...hold(rotation),
+        ...hold(rotation, event),
         activity: 'Close',
         message: `hold lifted: ${event.because}`,
         severity: 'Informational',
@@ -128,11 +128,14 @@ function probed(
   }
 }
 
-/** One finding for a rotation: a later hold opens it again. A lifted hold does not say which one it was. */
-function hold(rotation: string): Omit<FindingDeed, 'activity' | 'message' | 'severity'> {
+/** One finding for each reason and thing that a rotation waits for: its lifting closes it, and it may open again. */
+function hold(
+  rotation: string,
+  { reason, about }: { reason: string; about: string },
+): Omit<FindingDeed, 'activity' | 'message' | 'severity'> {
   return {
     class: 'compliance',
-    uid: `hold/${rotation}`,
+    uid: `hold/${rotation}/${reason}/${about}`,
     title: `Rotation ${rotation} is held`,
     control: 'Every rotation ends, or a human is told why it waits',
   }

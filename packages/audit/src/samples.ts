@@ -30,7 +30,12 @@ const probe = {
     { endpoint: 'n2:8443', verdict: 'unknown' as const, seen: 'timeout', control: null },
   ],
 }
-const hold = (reason: 'drain_cap' | 'not_refused') => ({ reason, detail: 'n1 still uses it', at: 1 })
+const hold = (reason: 'drain_cap' | 'not_refused') => ({
+  reason,
+  about: 'g1',
+  detail: 'n1 still uses it',
+  at: 1,
+})
 const at = 1_795_000_000_000
 
 const ROTATION_SAMPLES: Samples<RotationEvent> = {
@@ -126,7 +131,7 @@ const ROTATION_SAMPLES: Samples<RotationEvent> = {
     { type: 'HoldPlaced', hold: hold('drain_cap') },
     { type: 'HoldPlaced', hold: hold('not_refused') },
   ],
-  HoldLifted: [{ type: 'HoldLifted', because: 'drained' }],
+  HoldLifted: [{ type: 'HoldLifted', reason: 'drain_cap', about: 'g1', because: 'drained' }],
   RotationClosed: [
     { type: 'RotationClosed', outcome: 'closed', exceptions: [] },
     { type: 'RotationClosed', outcome: 'rolled-back', exceptions: ['aws was not read back'] },

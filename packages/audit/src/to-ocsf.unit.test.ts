@@ -105,10 +105,14 @@ describe('a record', () => {
 })
 
 test('a hold is a finding that its lifting closes', () => {
-  const hold = { reason: 'not_refused' as const, detail: 'n1 accepted it', at: 1 }
+  const hold = { reason: 'not_refused' as const, about: 'g1', detail: 'n1 accepted it', at: 1 }
   const [placed, lifted] = sampleChain([
     sampleEntry({ type: 'HoldPlaced', hold }, 'rotation/chat-g2', 1),
-    sampleEntry({ type: 'HoldLifted', because: 'refused now' }, 'rotation/chat-g2', 2),
+    sampleEntry(
+      { type: 'HoldLifted', reason: 'not_refused', about: 'g1', because: 'refused now' },
+      'rotation/chat-g2',
+      2,
+    ),
   ]).map(({ bytes }) => parsed(bytes))
   expect(placed).toMatchObject({ class_uid: 2003, activity_name: 'Create', severity: 'High', status: 'New' })
   expect(lifted).toMatchObject({ class_uid: 2003, activity_name: 'Close', status: 'Resolved' })

@@ -1,5 +1,6 @@
+import type { Hold } from '@rekey/core'
 import type { JournalEntry } from '@rekey/ledger'
-import type { ControlClient, Watched } from './control-client.ts'
+import type { ControlClient } from './control-client.ts'
 import { EXIT, type ExitCode } from './exit-code.ts'
 
 export type Followed = {
@@ -19,10 +20,12 @@ export async function followRotation(
 ): Promise<Followed> {
   const { signal, holdGraceMs, onEntry } = options
   const held = new AbortController()
-  let hold: { detail: string; timer: NodeJS.Timeout | undefined } | undefined
+  /** Open holds by reason and subject; the first one starts the grace, and the last one's end ends it. */
+  const holds = new Map<string, string>()
+  let timer: NodeJS.Timeout | undefined
   const lift = () => {
-    clearTimeout(hold?.timer)
-    hold = undefined
+    clearTimeout(timer)
+    timer = undefined
   }
   try {
     for await (const watched of client.watch(rotation, { signal: AbortSignal.any([signal, held.signal]) })) {
@@ -32,17 +35,21 @@ export async function followRotation(
           detail: watched.exceptions.join(', '),
         }
       onEntry?.(watched.entry)
-      if (watched.entry.type === 'HoldLifted') lift()
-      if (watched.entry.type !== 'HoldPlaced') continue
-      // A second hold on top of the first does not begin its time again.
-      const timer =
-        hold?.timer ?? (holdGraceMs === undefined ? undefined : setTimeout(() => held.abort(), holdGraceMs))
-      hold = { detail: detailOf(watched), timer }
+      const { type, data } = watched.entry
+      if (type === 'HoldLifted') {
+        holds.delete(`${data.reason} ${data.about}`)
+        if (holds.size === 0) lift()
+      }
+      if (type !== 'HoldPlaced') continue
+      const { reason, about, detail } = data.hold as Hold
+      holds.set(`${reason} ${about}`, `${reason.replaceAll('_', ' ')}: ${detail}`)
+      if (holdGraceMs !== undefined) timer ??= setTimeout(() => held.abort(), holdGraceMs)
     }
-    if (held.signal.aborted && hold) return { end: 'held', detail: hold.detail }
-    return { end: 'timeout', detail: hold ? `held: ${hold.detail}` : '' }
+    const detail = [...holds.values()].join('; ')
+    if (held.signal.aborted && holds.size > 0) return { end: 'held', detail }
+    return { end: 'timeout', detail: detail === '' ? '' : `held: ${detail}` }
   } finally {
-    clearTimeout(hold?.timer)
+    lift()
   }
 }
 
@@ -59,11 +66,4 @@ export function exitCodeOf({ end }: Followed): ExitCode {
     default:
       return end satisfies never
   }
-}
-
-function detailOf(watched: Extract<Watched, { type: 'entry' }>): string {
-  const hold = watched.entry.data.hold
-  if (typeof hold !== 'object' || hold === null) return ''
-  const { reason = '', detail = '' } = hold as { reason?: string; detail?: string }
-  return `${reason.replaceAll('_', ' ')}: ${detail}`
 }

@@ -105,10 +105,13 @@ const WORDS: { [T in RotationEvent['type']]: [Omit<Extract<RotationEvent, { type
   StoreDestroyed: [{ generation: 1, store: 'vault' }, 'store vault destroyed generation 1'],
   GenerationDead: [{ generation: 1, exceptions: [], at: 0 }, 'generation 1 is dead'],
   HoldPlaced: [
-    { hold: { reason: 'effect_failed', detail: 'permission_denied: no', at: 0 } },
+    { hold: { reason: 'effect_failed', about: 'e', detail: 'permission_denied: no', at: 0 } },
     'HELD: effect failed: permission_denied: no',
   ],
-  HoldLifted: [{ because: 'resumed by operator/ana' }, 'no longer held: resumed by operator/ana'],
+  HoldLifted: [
+    { reason: 'effect_failed', about: 'e', because: 'resumed by operator/ana' },
+    'no longer held: resumed by operator/ana',
+  ],
   RotationClosed: [
     { outcome: 'closed', exceptions: ['no_positive_control'] },
     'Closed, but not everything was shown: no positive control',

@@ -6,8 +6,14 @@ afterEach(() => cli.close())
 
 const started = { 'POST /v1/credentials/key/rotate': { rotation: 'key-g2', how: 'opened' } }
 const ROTATE = ['rotate', 'key', '--reason', 'contractor left', '--wait']
-const hold = entry('HoldPlaced', { hold: { reason: 'wave_deadline', detail: 'no answer from n2', at: 1 } })
-const lifted = entry('HoldLifted', { because: 'what it waited for happened' })
+const hold = entry('HoldPlaced', {
+  hold: { reason: 'wave_deadline', about: 'r1', detail: 'no answer from n2', at: 1 },
+})
+const lifted = entry('HoldLifted', {
+  reason: 'wave_deadline',
+  about: 'r1',
+  because: 'what it waited for happened',
+})
 
 describe('rotate --wait exits', () => {
   test('with 0 when it closed, having told what happened', async () => {

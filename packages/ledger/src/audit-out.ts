@@ -83,17 +83,27 @@ export async function markSent(db: Database, sequences: number[]): Promise<void>
 }
 
 /** Tells rotations that the topic has their announced intents; returns how many. Safe to repeat. */
-export async function settleIntents(db: Database): Promise<number> {
+export async function settleIntents(
+  db: Database,
+  onFault?: (rotation: string, error: unknown) => void,
+): Promise<number> {
   const { rows } = await db.pool.query(
     `select a.sequence, j.data, substr(j.stream, length('rotation/') + 1) as rotation
      from audit_out a join journal j on j.position = a.position
      where a.sent_at is not null and a.settled_at is null and j.type = 'RevocationAnnounced' order by a.sequence limit 100`,
   )
-  for (const row of rows) {
-    await submit(db, row.rotation, { type: 'AuditAcknowledged', generation: row.data.generation }, 'auditor')
-    await db.pool.query('update audit_out set settled_at = now() where sequence = $1', [row.sequence])
+  let settled = 0
+  for (const { rotation, data, sequence } of rows) {
+    try {
+      await submit(db, rotation, { type: 'AuditAcknowledged', generation: data.generation }, 'auditor')
+      await db.pool.query('update audit_out set settled_at = now() where sequence = $1', [sequence])
+      settled++
+    } catch (error) {
+      if (!onFault) throw error
+      onFault(rotation, error)
+    }
   }
-  return rows.length
+  return settled
 }
 
 /** Records that the auditor works: without it, silence and an attack look the same. */

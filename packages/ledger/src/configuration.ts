@@ -176,6 +176,8 @@ async function writeCredential(
     [name, spec.workload, spec.purpose, JSON.stringify(spec)],
   )
   if (change.action !== 'create') return
+  // The workload's lock: a node that is joining now sees this credential, or this statement sees it.
+  await tx.query('select from workload where name = $1 for update', [spec.workload])
   await tx.query(
     `insert into placement (node, credential, revision, accept, refuse, floor)
      select name, $1, 0, '{}', '{}', 1 from node where workload = $2 and state <> 'gone'`,

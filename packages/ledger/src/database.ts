@@ -24,6 +24,9 @@ export function connectDatabase(url: string, name: string): Database {
     // A transaction whose process froze must not hold a credential's lock for ever.
     idle_in_transaction_session_timeout: 10_000,
     statement_timeout: 30_000,
+    // A half-open connection answers neither.
+    query_timeout: 35_000,
+    keepAlive: true,
   })
   // A lost idle connection is replaced at the next query.
   pool.on('error', () => undefined)
@@ -35,6 +38,11 @@ export function connectDatabase(url: string, name: string): Database {
           throw unavailable(error)
         })
         let broken: Error | undefined
+        // The pool listens only while it keeps the connection: unheard, its end would end the process.
+        const onError = (error: Error) => {
+          broken = error
+        }
+        client.on('error', onError)
         try {
           await client.query('begin')
           const result = await work(client)
@@ -47,6 +55,7 @@ export function connectDatabase(url: string, name: string): Database {
           if (attempt < 5 && error instanceof pg.DatabaseError && RETRIED.has(error.code ?? '')) continue
           throw error
         } finally {
+          client.removeListener('error', onError)
           client.release(broken)
         }
       }

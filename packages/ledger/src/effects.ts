@@ -106,7 +106,7 @@ export async function fail(db: Database, leased: Leased, error: RekeyError, by: 
     )
     const { failures } = rows[0]
     if (!retryable) await submitIn(tx, rotation.id, { type: 'EffectFailed', effect, code, message }, by)
-    else if (failures === STRUGGLES_AT)
+    else if (failures >= STRUGGLES_AT)
       await submitIn(tx, rotation.id, { type: 'EffectStruggling', effect, code, message, failures }, by)
   })
 }
@@ -135,6 +135,10 @@ async function finish(
   })
 }
 
+/** When an unanswered wake-up is sent again ($1: the first wait): later each time, while nobody takes it up. */
+const RESEND_AT =
+  "(relayed_at + $1 * interval '1 millisecond' * 2 ^ least(greatest(relays - attempt - 1, 0), 4))"
+
 /** An effect that a worker should be woken for. */
 export type Waiting = {
   key: string
@@ -155,7 +159,7 @@ export async function takeWaiting(db: Database, resendMs: number, limit = 500): 
        select key from effect
        where state = 'pending' and kind <> 'timer' and due <= clock_timestamp()
          and (lease_until is null or lease_until <= clock_timestamp())
-         and (relayed_at is null or relayed_at <= clock_timestamp() - $1 * interval '1 millisecond'
+         and (relayed_at is null or ${RESEND_AT} <= clock_timestamp()
               or (lease_until is not null and relayed_at < lease_until))
        order by due limit $2 for update skip locked)
      returning key, relays, kind, rotation, coalesce(spec -> 'nodes', '[]') as nodes`,
@@ -164,31 +168,62 @@ export async function takeWaiting(db: Database, resendMs: number, limit = 500): 
   return rows
 }
 
-/** Fires every due timer; returns how many. */
-export async function fireTimers(db: Database, actor: string): Promise<number> {
+/** Fires every due timer; returns how many. One that cannot be fired is told and does not stop the others. */
+export async function fireTimers(
+  db: Database,
+  actor: string,
+  onFault?: (key: string, error: unknown) => void,
+): Promise<number> {
   const { rows } = await db.pool.query(
     "select e.key, r.credential from effect e join rotation r on r.id = e.rotation where e.state = 'pending' and e.kind = 'timer' and e.due <= clock_timestamp() order by e.due limit 500",
   )
+  let fired = 0
   for (const { key, credential } of rows) {
-    await db.transaction(async (tx) => {
-      await tx.query('select from credential where name = $1 for update', [credential])
-      const { rows: taken } = await tx.query(
-        `update effect set state = 'done', done_at = now(), attempt = attempt + 1
-         where key = $1 and state = 'pending' and due <= clock_timestamp() returning rotation, spec`,
-        [key],
-      )
-      if (taken[0])
-        await submitIn(tx, taken[0].rotation, { type: 'TimerFired', timer: taken[0].spec.timer }, actor)
-    })
+    try {
+      await fireTimer(db, key, credential, actor)
+      fired++
+    } catch (error) {
+      if (!onFault) throw error
+      onFault(key, error)
+      // Not first in the queue again at once.
+      await db.pool.query("update effect set due = clock_timestamp() + interval '5 seconds' where key = $1", [
+        key,
+      ])
+    }
   }
-  return rows.length
+  return fired
 }
 
-/** Milliseconds until the next effect is due or a lease ends; undefined: nothing waits. */
-export async function nextDueMs(db: Database): Promise<number | undefined> {
+async function fireTimer(db: Database, key: string, credential: string, actor: string): Promise<void> {
+  await db.transaction(async (tx) => {
+    await tx.query('select from credential where name = $1 for update', [credential])
+    const { rows } = await tx.query(
+      `update effect set state = 'done', done_at = now(), attempt = attempt + 1
+       where key = $1 and state = 'pending' and due <= clock_timestamp() returning rotation, spec`,
+      [key],
+    )
+    if (rows[0])
+      await submitIn(tx, rows[0].rotation, { type: 'TimerFired', timer: rows[0].spec.timer }, actor)
+  })
+}
+
+/** Milliseconds until the next timer is due; undefined: there is none. */
+export async function nextTimerMs(db: Database): Promise<number | undefined> {
   const { rows } = await db.pool.query(
-    `select (extract(epoch from min(greatest(due, coalesce(lease_until, due))) - clock_timestamp()) * 1000)::bigint as ms
-     from effect where state = 'pending'`,
+    `select (extract(epoch from min(due) - clock_timestamp()) * 1000)::bigint as ms
+     from effect where state = 'pending' and kind = 'timer'`,
+  )
+  return rows[0]?.ms ?? undefined
+}
+
+/** Milliseconds until a worker should be woken for something; undefined: there is nothing. */
+export async function nextWorkMs(db: Database, resendMs: number): Promise<number | undefined> {
+  const { rows } = await db.pool.query(
+    `select (extract(epoch from min(greatest(due, case
+         when lease_until is not null and (relayed_at is null or relayed_at < lease_until) then lease_until
+         else ${RESEND_AT} end)) - clock_timestamp()) * 1000)::bigint as ms
+     from effect where state = 'pending' and kind <> 'timer'`,
+    [resendMs],
   )
   return rows[0]?.ms ?? undefined
 }

@@ -1,6 +1,6 @@
 import type { Verdict } from '@rekey/contracts'
 import { apply, type Change, judge, type KnownWorkload, type Rule } from '@rekey/core'
-import type { Database, Queryable } from './database.ts'
+import { clock, type Database, type Queryable } from './database.ts'
 import { append } from './journal.ts'
 import { startIn } from './submit.ts'
 
@@ -79,16 +79,16 @@ async function once(
   event: Received,
   work: (tx: Queryable) => Promise<Judged>,
 ): Promise<Verdict> {
-  const repeated = await repeat(db.pool, event)
-  if (repeated) return repeated
+  const known = await duplicate(db.pool, event)
+  if (known) return known
   return db.transaction(async (tx) => {
     const { source, id, digest, emitter } = event
     // Two deliveries of one event at once: the second waits here, then finds the first one's verdict.
     await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`inbox ${source} ${id}`])
-    const raced = await repeat(tx, event)
+    const raced = (await duplicate(tx, event)) ?? (await conflict(tx, event))
     if (raced) return raced
     const judged = await work(tx)
-    const verdict: Verdict = { source, id, ...judged, at: new Date().toISOString() }
+    const verdict: Verdict = { source, id, ...judged, at: new Date(await clock(tx)).toISOString() }
     await tx.query('insert into inbox (source, id, digest, emitter, verdict) values ($1, $2, $3, $4, $5)', [
       source,
       id,
@@ -101,25 +101,31 @@ async function once(
   })
 }
 
-/** The answer to an event that has its verdict: the same content is a duplicate, other content a conflict. */
-async function repeat(tx: Queryable, event: Received): Promise<Verdict | undefined> {
+/** The answer to an event that has its verdict, where the content is the same. */
+async function duplicate(tx: Queryable, event: Received): Promise<Verdict | undefined> {
+  const { rows } = await tx.query(
+    'update inbox set repeats = repeats + 1 where source = $1 and id = $2 and digest = $3 returning verdict',
+    [event.source, event.id, event.digest],
+  )
+  const first: Verdict | undefined = rows[0]?.verdict
+  return first && { ...first, verdict: 'duplicate', reason: `judged before: ${first.verdict}` }
+}
+
+/** The same id with other content: nothing is done, and it is journalled as what it may be, a forgery. */
+async function conflict(tx: Queryable, event: Received): Promise<Verdict | undefined> {
   const { rows } = await tx.query(
     'update inbox set repeats = repeats + 1 where source = $1 and id = $2 returning digest, verdict',
     [event.source, event.id],
   )
-  const row = rows[0]
-  if (!row) return undefined
-  const first: Verdict = row.verdict
-  if (row.digest === event.digest)
-    return { ...first, verdict: 'duplicate', reason: `judged before: ${first.verdict}` }
-  const reason = 'the same id was judged before with other content; nothing was done'
-  await append(tx, 'intake', event.emitter, [
-    { type: 'EventConflicted', source: event.source, id: event.id, digest: event.digest, first: row.digest },
+  if (!rows[0]) return undefined
+  const { source, id, digest, emitter } = event
+  await append(tx, 'intake', emitter, [
+    { type: 'EventConflicted', source, id, digest, first: rows[0].digest },
   ])
-  return { ...first, verdict: 'conflict', reason, rotations: [] }
+  const reason = 'the same id was judged before with other content; nothing was done'
+  return { ...rows[0].verdict, verdict: 'conflict', reason, rotations: [] }
 }
 
-/** The first verdict of an event, with the digest of the content that it was about. */
 export async function readVerdict(
   db: Database,
   source: string | undefined,

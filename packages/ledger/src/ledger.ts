@@ -33,8 +33,10 @@ export function openLedger(options: { url: string; name: string }) {
       effects.complete(db, leased, result, by),
     fail: (leased: effects.Leased, error: RekeyError, by: string) => effects.fail(db, leased, error, by),
     takeWaiting: (resendMs: number) => effects.takeWaiting(db, resendMs),
-    fireTimers: (actor: string) => effects.fireTimers(db, actor),
-    nextDueMs: () => effects.nextDueMs(db),
+    fireTimers: (actor: string, onFault?: (key: string, error: unknown) => void) =>
+      effects.fireTimers(db, actor, onFault),
+    nextTimerMs: () => effects.nextTimerMs(db),
+    nextWorkMs: (resendMs: number) => effects.nextWorkMs(db, resendMs),
 
     /** Nodes. */
     fleet: fleetLedger(db),
@@ -54,7 +56,7 @@ export function openLedger(options: { url: string; name: string }) {
     storeRecords: (records: audit.AuditRecord[]) => audit.storeRecords(db, records),
     unsentRecords: (limit: number) => audit.unsentRecords(db, limit),
     markSent: (sequences: number[]) => audit.markSent(db, sequences),
-    settleIntents: () => audit.settleIntents(db),
+    settleIntents: (onFault?: (rotation: string, error: unknown) => void) => audit.settleIntents(db, onFault),
     heartbeat: (intervalMs: number) => audit.heartbeat(db, intervalMs),
 
     /** Views. */
@@ -85,10 +87,15 @@ async function exclusive(db: ReturnType<typeof connectDatabase>, lock: string) {
   let lost: (() => void) | undefined
   client.on('error', () => lost?.())
   client.on('end', () => lost?.())
-  const { rows } = await client.query('select pg_try_advisory_lock(hashtextextended($1, 0)) as got', [lock])
-  if (!rows[0].got) {
-    client.release()
-    return undefined
+  try {
+    const { rows } = await client.query('select pg_try_advisory_lock(hashtextextended($1, 0)) as got', [lock])
+    if (!rows[0].got) {
+      client.release(true)
+      return undefined
+    }
+  } catch (error) {
+    client.release(true)
+    throw error
   }
   return {
     onLost(callback: () => void) {

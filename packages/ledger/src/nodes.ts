@@ -25,6 +25,15 @@ export async function createJoinToken(
     const { node, workload, ttlMs, actor } = request
     const { rows: known } = await tx.query('select from workload where name = $1', [workload])
     if (!known[0]) throw new RekeyError('not_found', `there is no workload named ${workload}`)
+    const { rows: other } = await tx.query(
+      "select workload from node where name = $1 and workload <> $2 and state <> 'gone'",
+      [node, workload],
+    )
+    if (other[0])
+      throw new RekeyError(
+        'not_allowed_now',
+        `node ${node} serves ${other[0].workload}; declare it gone first`,
+      )
     const { rows } = await tx.query(
       `insert into join_token (hash, node, workload, expires_at)
        values ($1, $2, $3, now() + $4 * interval '1 millisecond') returning expires_at`,
@@ -82,7 +91,7 @@ export function fleetLedger(db: Database): FleetLedger {
     desiredStates: (nodes) => desiredStates(db.pool, nodes),
     async proofKeys(credential) {
       const { rows } = await db.pool.query(
-        'select generation, proof_key from generation where credential = $1',
+        'select generation, proof_key from generation where credential = $1 and proof_key is not null',
         [credential],
       )
       return new Map(rows.map((row) => [row.generation, row.proof_key]))
@@ -114,12 +123,17 @@ export function fleetLedger(db: Database): FleetLedger {
 
 async function redeem(tx: Queryable, node: string, token: string): Promise<JoinedNode | undefined> {
   const { rows } = await tx.query(
-    `update join_token set used_at = now()
-     where hash = $1 and node = $2 and used_at is null and expires_at > now() returning workload`,
+    `update join_token t set used_at = now()
+     where hash = $1 and node = $2 and used_at is null and expires_at > now()
+       and not exists (
+         select from node n where n.name = t.node and n.workload <> t.workload and n.state <> 'gone')
+     returning workload`,
     [hashOf(token), node],
   )
   const workload: string | undefined = rows[0]?.workload
   if (workload === undefined) return undefined
+  // The workload's lock: a credential that is being made now sees this node, or this node sees it.
+  await tx.query('select from workload where name = $1 for update', [workload])
   const { rows: locked } = await tx.query(
     'select name, spec, current_generation, revision, open_rotation from credential where workload = $1 order by name for update',
     [workload],
@@ -130,6 +144,10 @@ async function redeem(tx: Queryable, node: string, token: string): Promise<Joine
        session = node.session + 1, identity_ended_at = null`,
     [node, workload],
   )
+  await tx.query('delete from placement where node = $1 and credential <> all($2)', [
+    node,
+    locked.map((row) => row.name),
+  ])
   for (const row of locked) {
     const { rows: open } = await tx.query('select state from rotation where id = $1', [row.open_rotation])
     const rotation: Rotation | undefined = open[0]?.state
@@ -137,7 +155,8 @@ async function redeem(tx: Queryable, node: string, token: string): Promise<Joine
     await tx.query(
       `insert into placement (node, credential, revision, accept, refuse, floor) values ($1, $2, $3, $4, $5, $6)
        on conflict (node, credential) do update set revision = excluded.revision, accept = excluded.accept,
-         refuse = excluded.refuse, floor = excluded.floor, proved_revision = 0, proved = '{}'`,
+         refuse = excluded.refuse, floor = excluded.floor, proved_revision = 0, proved = '{}',
+         usage = '[]', reported_at = null, nack = null`,
       [node, row.name, row.revision, accept, refuse, floor],
     )
   }
@@ -238,7 +257,7 @@ async function recordNacks(db: Database, nacks: (Nack & { node: string })[]): Pr
       const { rows } = await tx.query(
         `update placement p set nack = $5 from node n
          where p.node = $1 and p.credential = $2 and p.revision = $3 and n.name = p.node and n.session = $4
-         returning p.node`,
+           and n.state <> 'gone' returning p.node`,
         [node, credential, revision, session, JSON.stringify({ reason, detail, generation })],
       )
       if (!rows[0] || row.open_rotation === null) return

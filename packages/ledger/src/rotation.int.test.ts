@@ -1,6 +1,7 @@
 import { type Document, Document as DocumentSchema, RekeyError } from '@rekey/contracts'
 import { type EffectResult, evolveAll, type RotationEvent } from '@rekey/core'
 import { createDatabase } from '@rekey/local'
+import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
 import { type Leased, type Ledger, migrate, openLedger } from './index.ts'
 
@@ -250,7 +251,7 @@ describe('an effect', () => {
     const leased = await ledger.lease(key, 'a', 5_000)
     if (!leased) throw new Error('no lease')
     await ledger.fail(leased, new RekeyError('permission_denied', 'may not write'), 'a')
-    expect((await ledger.showRotation('key-g1')).hold).toMatchObject({ reason: 'effect_failed', effect: key })
+    expect((await ledger.showRotation('key-g1')).hold).toMatchObject({ reason: 'effect_failed', about: key })
     expect(await ledger.lease(key, 'a', 5_000)).toBeUndefined()
     await ledger.submit('key-g1', { type: 'ResumeAsked', actor: 'me', reason: 'fixed' }, 'me')
     expect((await ledger.showRotation('key-g1')).hold).toBeNull()
@@ -360,6 +361,68 @@ describe('a node that is silent or gone', () => {
       'me',
     )
     expect(refusal).toBeUndefined()
+  })
+})
+
+describe('the ledger', () => {
+  test('keeps positions without a gap while conflicting events race', async () => {
+    await configure()
+    await change('e1', 'b', 'digest-0')
+    const verdicts = await Promise.all(
+      Array.from({ length: 60 }, (_, n) => change('e1', 'c', `digest-${n + 1}`)),
+    )
+    expect(new Set(verdicts.map((v) => v.verdict))).toEqual(new Set(['conflict']))
+    const positions = (await ledger.journal({})).map((e) => e.position)
+    expect(positions).toEqual(positions.map((_, index) => index + 1))
+  })
+
+  test('outlives a database that drops its connections in mid-transaction', async () => {
+    await configure()
+    const admin = new pg.Client({ connectionString: url })
+    await admin.connect()
+    // Whoever wants the credential's lock waits in a transaction, and is thrown out there.
+    await admin.query('begin')
+    await admin.query("select from credential where name = 'key' for update")
+    const waiting = ledger
+      .start('key', { kind: 'order', actor: 'me', reason: 'r' })
+      .catch((error: Error) => error)
+    await expect
+      .poll(async () => {
+        const { rows } = await admin.query(
+          "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'test' and wait_event_type = 'Lock' and datname = current_database()",
+        )
+        return rows.length
+      })
+      .toBeGreaterThan(0)
+    expect(await waiting).toBeInstanceOf(Error)
+    await admin.query('rollback')
+    await admin.end()
+    expect(await ledger.start('key', { kind: 'order', actor: 'me', reason: 'r' })).toMatchObject({
+      how: 'joined',
+    })
+  })
+})
+
+describe('a node of another workload', () => {
+  test('cannot join before it is declared gone, and then belongs to the new one alone', async () => {
+    await configure()
+    const other = DocumentSchema.parse({
+      apiVersion: 'rekey.dev/v1',
+      kind: 'Workload',
+      metadata: { name: 'other' },
+      spec: { spiffeId: 'spiffe://example.org/other', environment: 'prod', owner: 'team' },
+    })
+    await ledger.configure([other], { apply: true, actor: 't' })
+    await join('n1')
+    const request = { node: 'n1', workload: 'other', ttlMs: 60_000, actor: 't' }
+    await expect(ledger.createJoinToken(request)).rejects.toThrow(/serves chat; declare it gone first/)
+    await ledger.declareGone('n1', 'me', 'moved')
+    const { token } = await ledger.createJoinToken(request)
+    expect(await ledger.fleet.redeemJoinToken('n1', token)).toMatchObject({
+      workload: 'other',
+      credentials: [],
+    })
+    expect((await ledger.showRotation('key-g1')).nodes).toEqual([])
   })
 })
 

@@ -1,4 +1,4 @@
-import { type CredentialSpec, RekeyError } from '@rekey/contracts'
+import { CredentialSpec, RekeyError } from '@rekey/contracts'
 import {
   type Cause,
   type Decision,
@@ -58,7 +58,9 @@ async function store(tx: Queryable, before: Rotation, decision: Decision, actor:
   } else await writeEffects(tx, before, effects)
   if (retryFailed)
     await tx.query(
-      "update effect set state = 'pending', due = now(), lease_until = null where rotation = $1 and state = 'failed'",
+      `update effect set state = 'pending', due = now(), failures = 0, relayed_at = null,
+              lease_until = case when state = 'failed' then null else lease_until end
+       where rotation = $1 and kind <> 'timer' and state in ('failed', 'pending') and failures > 0`,
       [before.id],
     )
   await append(tx, rotationStream(before.id), actor, events)
@@ -86,7 +88,9 @@ export async function startIn(tx: Queryable, credential: string, cause: Cause): 
 }
 
 async function openIn(tx: Queryable, row: CredentialRow, cause: Cause): Promise<string> {
-  const { rollout, stores } = row.spec
+  // Read through the schema, so that what an older release wrote has today's defaults.
+  const spec = CredentialSpec.parse(row.spec)
+  const { rollout, stores } = spec
   const generation = row.last_generation + 1
   const opening: Opening = {
     id: `${row.name}-g${generation}`,
@@ -103,7 +107,7 @@ async function openIn(tx: Queryable, row: CredentialRow, cause: Cause): Promise<
     opening.id,
     row.name,
     JSON.stringify(decision.rotation),
-    JSON.stringify(row.spec),
+    JSON.stringify(spec),
   ])
   await tx.query('update credential set last_generation = $2, open_rotation = $3 where name = $1', [
     row.name,

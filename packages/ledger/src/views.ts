@@ -14,7 +14,9 @@ export type RotationView = {
   cause: Rotation['cause']
   causes: number
   followUps: number
+  /** The oldest open hold; `holds` has them all. */
   hold: Hold | null
+  holds: Hold[]
   outcome: string | null
   exceptions: string[]
   openedAt: string
@@ -131,7 +133,8 @@ function view(row: { state: Rotation; opened_at: Date; closed_at: Date | null })
     cause: state.cause,
     causes: 1 + state.joined.length,
     followUps: state.followUp.length,
-    hold: state.hold,
+    hold: state.holds[0] ?? null,
+    holds: state.holds,
     outcome: state.outcome,
     exceptions: state.retirements.flatMap((r) => r.exceptions),
     openedAt: row.opened_at.toISOString(),

@@ -60,7 +60,9 @@ export function startAuditor(options: Options): Auditor {
     while (!signal.aborted) {
       await recordAll(ledger, signal)
       await sendAll({ ledger, topic, health, logger, signal })
-      while (!signal.aborted && (await ledger.settleIntents()) > 0);
+      const onFault = (rotation: string, error: unknown) =>
+        logger.error({ rotation, error }, 'a rotation could not be told that its intent is on the topic')
+      while (!signal.aborted && (await ledger.settleIntents(onFault)) > 0);
       // Only here, with nothing unsent: beats that pile up during an outage would claim later that all was well.
       if (!signal.aborted && performance.now() >= beatAt) {
         await ledger.heartbeat(options.heartbeatMs)

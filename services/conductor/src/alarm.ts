@@ -11,13 +11,14 @@ export class Alarm {
   async sleep(ms: number, signal: AbortSignal): Promise<void> {
     if (!this.#rung && !signal.aborted)
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, ms)
         const wake = () => {
           clearTimeout(timer)
+          signal.removeEventListener('abort', wake)
           resolve()
         }
+        const timer = setTimeout(wake, ms)
         this.#wake = wake
-        signal.addEventListener('abort', wake, { once: true })
+        signal.addEventListener('abort', wake)
       })
     this.#wake = undefined
     this.#rung = false

@@ -21,11 +21,13 @@ const health = await serveHealth({ port: env.HEALTH_PORT, checks: [{ name: 'ledg
 
 // Two loops, so that Redis being away delays wake-ups only, never a deadline.
 const loops = [
-  loop('relay', work, () => relay({ ledger, queues, logger, resendMs: env.REKEY_RESEND_MS })),
-  loop('timers', timers, async () => {
-    await ledger.loseSilent(env.REKEY_LOST_MS)
-    return ledger.fireTimers('conductor')
-  }),
+  loop(
+    'relay',
+    work,
+    () => relay({ ledger, queues, logger, resendMs: env.REKEY_RESEND_MS }),
+    () => ledger.nextWorkMs(env.REKEY_RESEND_MS),
+  ),
+  loop('timers', timers, fireTimers, ledger.nextTimerMs),
 ]
 logger.info({ healthPort: health.port }, 'conductor started')
 
@@ -36,11 +38,23 @@ onShutdown(logger, async () => {
   await ledger.close()
 })
 
+async function fireTimers(): Promise<number> {
+  await ledger.loseSilent(env.REKEY_LOST_MS)
+  return ledger.fireTimers('conductor', (timer, error) =>
+    logger.error({ timer, error }, 'a timer could not be fired'),
+  )
+}
+
 /** Works until nothing is left, then sleeps until something is due or announced. */
-function loop(what: string, alarm: Alarm, once: () => Promise<number>): Promise<void> {
+function loop(
+  what: string,
+  alarm: Alarm,
+  once: () => Promise<number>,
+  nextMs: () => Promise<number | undefined>,
+): Promise<void> {
   return retrying(logger, what, ending.signal, async () => {
     while ((await once()) > 0 && !ending.signal.aborted);
-    const dueMs = (await ledger.nextDueMs()) ?? env.REKEY_POLL_MS
+    const dueMs = (await nextMs()) ?? env.REKEY_POLL_MS
     await alarm.sleep(Math.min(Math.max(dueMs, 10), env.REKEY_POLL_MS), ending.signal)
   })
 }

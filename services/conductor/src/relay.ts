@@ -13,9 +13,15 @@ export type RelayOptions = { ledger: Ledger; queues: Queues; logger: Logger; res
 export async function relay({ ledger, queues, logger, resendMs }: RelayOptions): Promise<number> {
   const waiting = await ledger.takeWaiting(resendMs)
   for (const effect of waiting) {
-    if (effect.kind === 'deliver') await deliver(effect, ledger, queues)
-    else await send(queues, 'rotator', `${effect.key}.${effect.relays}`, { effect: effect.key })
-    logger.debug({ effect: effect.key, relays: effect.relays }, 'effect relayed')
+    const { key, relays, kind } = effect
+    try {
+      if (kind === 'deliver') await deliver(effect, ledger, queues)
+      else await send(queues, 'rotator', `${key}.${relays}`, { effect: key })
+      logger.debug({ effect: key, relays }, 'effect relayed')
+    } catch (error) {
+      // It is sent again later; the others are not kept waiting for it.
+      logger.warn({ effect: key, error }, 'effect could not be relayed')
+    }
   }
   return waiting.length
 }

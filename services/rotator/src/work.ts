@@ -33,9 +33,12 @@ export async function work(
     const recorded = await ledger.complete(leased, result, worker)
     logger.info({ ...about, recorded }, 'effect done')
   } catch (error) {
-    // Anything else is the ledger being away or a fault of ours: the lease's end brings the effect back.
-    if (!RekeyError.is(error)) throw error
     logger.warn({ ...about, error }, 'effect failed')
-    await ledger.fail(leased, error, worker)
+    // A fault of ours is counted like any other failure, so that somebody hears of it. With the ledger away this
+    // throws too, and the lease's end brings the effect back.
+    const failure = RekeyError.is(error)
+      ? error
+      : new RekeyError('bad_response', 'an unexpected fault; see the log')
+    await ledger.fail(leased, failure, worker)
   }
 }

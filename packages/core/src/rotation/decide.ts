@@ -1,22 +1,15 @@
+import { look, overdue, restore, settle, stage, waveDeadline } from './asks.ts'
 import type { Effect } from './effects.ts'
 import type { ProbeSeen, RotationEvent } from './events.ts'
 import { evolveAll } from './evolve.ts'
 import { undrained } from './gate.ts'
+import { find, lift, liftSettled, placeHold } from './holds.ts'
 import type { Decision, Facts, Input } from './inputs.ts'
 import { phaseOf } from './phase.ts'
-import {
-  afterBaseline,
-  afterRefusal,
-  look,
-  type Move,
-  overdue,
-  progress,
-  restore,
-  settle,
-  stage,
-  standing,
-} from './progress.ts'
-import { type Cause, type Plan, type Rotation, rolloutsOf } from './state.ts'
+import { afterBaseline, afterRefusal } from './probing.ts'
+import { progress } from './progress.ts'
+import { type Move, standing } from './rollout.ts'
+import { type Cause, type Hold, type Plan, type Rotation, rolloutsOf } from './state.ts'
 import { planWaves } from './waves.ts'
 
 /** How soon to look at the drain again. */
@@ -61,8 +54,8 @@ export function decide(rotation: Rotation, input: Input, facts: Facts): Decision
     effects.push(...move.effects)
     state = evolveAll(state, move.events) ?? state
   }
-  if (rotation.hold && state.hold === rotation.hold && events.some(isProgress))
-    events.push({ type: 'HoldLifted', because: 'what it waited for happened' })
+  const done = input.type === 'EffectDone' ? input.effect.key : undefined
+  events.push(...liftSettled(state, events, done))
   return { ...first, events, effects }
 }
 
@@ -74,11 +67,12 @@ function react(rotation: Rotation, input: Input, facts: Facts): Decision {
     case 'EffectDone':
       return effectDone(rotation, input, facts)
     case 'EffectFailed':
-      return hold(rotation, 'effect_failed', `${input.code}: ${input.message}`, facts, input.effect.key)
+      return hold(rotation, 'effect_failed', input.effect.key, `${input.code}: ${input.message}`, facts)
     case 'EffectStruggling':
       return hold(
         rotation,
         'effect_struggling',
+        input.effect.key,
         `${input.code}, ${input.failures} times in a row: ${input.message}`,
         facts,
       )
@@ -106,7 +100,7 @@ function react(rotation: Rotation, input: Input, facts: Facts): Decision {
     case 'RollbackAsked':
       return rollback(rotation, input.reason, input.actor, facts)
     case 'ResumeAsked':
-      return resume(rotation, input.actor)
+      return resume(rotation, input.actor, facts)
     default:
       return input satisfies never
   }
@@ -133,21 +127,27 @@ function timerFired(
       return hold(
         rotation,
         'overdue',
+        rotation.id,
         `still ${phaseOf(rotation)} after ${rotation.plan.overdueMs} ms`,
         facts,
       )
     case 'wave-deadline':
-      return waveDeadline(rotation, timer.revision, facts)
+      return onWaveDeadline(rotation, timer.revision, facts)
     case 'drain-look': {
       const retirement = rotation.retirements.find((r) => r.generation === timer.generation)
       if (retirement?.step !== 'draining') return NOTHING
       const again = [look(rotation, timer.generation, facts.now + LOOK_AGAIN_MS)]
       const waitedMs = facts.now - retirement.since
-      if (waitedMs <= rotation.plan.drainCapMs || rotation.hold?.reason === 'drain_cap')
-        return { events: [], effects: again }
+      if (waitedMs <= rotation.plan.drainCapMs) return { events: [], effects: again }
       const why = undrained(rotation, retirement, facts).map((u) => u.message)
       const detail = why.length > 0 ? why.join('; ') : 'the audit topic or a node has not answered'
-      const held = hold(rotation, 'drain_cap', `after ${waitedMs} ms: ${detail}`, facts)
+      const held = hold(
+        rotation,
+        'drain_cap',
+        `g${timer.generation}`,
+        `after ${waitedMs} ms: ${detail}`,
+        facts,
+      )
       return { events: held.events, effects: [...held.effects, ...again] }
     }
     default:
@@ -252,7 +252,7 @@ function nodeNacked(
   return { events: [noted, ...back.events], effects: back.effects }
 }
 
-function waveDeadline(rotation: Rotation, revision: number, facts: Facts): Decision {
+function onWaveDeadline(rotation: Rotation, revision: number, facts: Facts): Decision {
   const rollout = rolloutsOf(rotation).find((r) => r.revision === revision)
   const wave = rollout?.waves[rollout.wave]
   if (!rollout || !wave) return NOTHING
@@ -265,7 +265,13 @@ function waveDeadline(rotation: Rotation, revision: number, facts: Facts): Decis
       : `no answer from ${missing.join(', ')}`
   // A node that said no before anything moved: going back costs nothing. Silence proves nothing either way: hold.
   if (said.length > 0 && rotation.successor.step === 'rolling') return abandon(rotation, why, 'rekey', facts)
-  return hold(rotation, 'wave_deadline', `${rollout.purpose} wave ${rollout.wave + 1}: ${why}`, facts)
+  return hold(
+    rotation,
+    'wave_deadline',
+    `r${revision}`,
+    `${rollout.purpose} wave ${rollout.wave + 1}: ${why}`,
+    facts,
+  )
 }
 
 function rollback(rotation: Rotation, reason: string, actor: string, facts: Facts): Decision {
@@ -285,59 +291,46 @@ function rollback(rotation: Rotation, reason: string, actor: string, facts: Fact
 /** Gives the successor up. Stores with a promotion intent are put back first; its retirement does the rest. */
 function abandon(rotation: Rotation, reason: string, actor: string, facts: Facts): Decision {
   const { generation, promoteAsked } = rotation.successor
-  const events: RotationEvent[] = [{ type: 'SuccessorAbandoned', generation, reason, actor }]
   const [first] = promoteAsked
   const effects =
     first !== undefined && rotation.base !== null ? [restore(rotation, first, rotation.base, facts.now)] : []
-  return { events, effects }
+  return {
+    events: [
+      ...rotation.holds.map((held) => lift(held, 'the successor is abandoned')),
+      { type: 'SuccessorAbandoned', generation, reason, actor },
+    ],
+    // The plan's effects are cancelled, its deadline too: going back has its own.
+    effects: [...effects, overdue(rotation, facts.now)],
+  }
 }
 
-function resume(rotation: Rotation, actor: string): Decision {
-  if (!rotation.hold) return { ...NOTHING, refusal: 'it is not held' }
+/**
+ * A human has seen to it: what failed for good is tried again, and what was late gets its time once more. A hold whose
+ * cause is still there comes back by itself.
+ */
+function resume(rotation: Rotation, actor: string, facts: Facts): Decision {
+  if (rotation.holds.length === 0) return { ...NOTHING, refusal: 'it is not held' }
+  const waves = rolloutsOf(rotation).filter((r) => find(rotation, 'wave_deadline', `r${r.revision}`))
   return {
-    events: [{ type: 'HoldLifted', because: `resumed by ${actor}` }],
-    effects: [],
+    events: rotation.holds.map((hold) => lift(hold, `resumed by ${actor}`)),
+    effects: [
+      ...waves.map((r) => waveDeadline(rotation, r.revision, facts.now)),
+      ...(find(rotation, 'overdue', rotation.id) ? [overdue(rotation, facts.now)] : []),
+    ],
     retryFailed: true,
   }
 }
 
 function hold(
   rotation: Rotation,
-  reason: NonNullable<Rotation['hold']>['reason'],
+  reason: Hold['reason'],
+  about: string,
   detail: string,
   facts: Facts,
-  effect?: string,
 ): Decision {
-  if (rotation.hold?.reason === reason && rotation.hold.effect === effect) return NOTHING
-  return {
-    events: [
-      {
-        type: 'HoldPlaced',
-        hold: { reason, detail, at: facts.now, ...(effect === undefined ? {} : { effect }) },
-      },
-    ],
-    effects: [],
-  }
+  return { events: placeHold(rotation, { reason, about, detail, at: facts.now }), effects: [] }
 }
 
 function isOrder(input: Input): boolean {
   return input.type === 'RollbackAsked' || input.type === 'ResumeAsked'
-}
-
-/** Anything but bookkeeping: the thing that a hold waited for may have happened. */
-function isProgress(event: RotationEvent): boolean {
-  switch (event.type) {
-    case 'CauseJoined':
-    case 'FollowUpNoted':
-    case 'NodeNacked':
-    case 'HoldPlaced':
-    case 'HoldLifted':
-    case 'RotationClosed':
-      return false
-    case 'BaselineProbed':
-    case 'RefusalProbed':
-      return event.conclusive
-    default:
-      return true
-  }
 }

@@ -82,5 +82,5 @@ export type RotationEvent =
   | { type: 'StoreDestroyed'; generation: number; store: string }
   | { type: 'GenerationDead'; generation: number; exceptions: string[]; at: number }
   | { type: 'HoldPlaced'; hold: Hold }
-  | { type: 'HoldLifted'; because: string }
+  | { type: 'HoldLifted'; reason: Hold['reason']; about: string; because: string }
   | { type: 'RotationClosed'; outcome: Outcome; exceptions: string[] }

@@ -34,6 +34,8 @@ export function evolve(rotation: Rotation | undefined, event: RotationEvent): Ro
     case 'PromotionAsked':
       return successor(rotation, {
         step: 'promoting',
+        // Clients may present it from now on, whether or not a node was there to be told.
+        shown: true,
         promoteAsked: with_(rotation.successor.promoteAsked, event.store),
       })
     case 'StorePromoted':
@@ -53,7 +55,6 @@ export function evolve(rotation: Rotation | undefined, event: RotationEvent): Ro
         ...successor(rotation, { step: 'abandoned', rollout: null }),
         epoch: rotation.epoch + 1,
         retirements: [],
-        hold: null,
       }
     case 'RetirementOpened': {
       const { generation, control, because, shown, restore, exceptions, at } = event
@@ -106,11 +107,14 @@ export function evolve(rotation: Rotation | undefined, event: RotationEvent): Ro
     case 'GenerationDead':
       return retirement(rotation, event.generation, () => ({ step: 'dead', since: event.at }))
     case 'HoldPlaced':
-      return { ...rotation, hold: event.hold }
+      return { ...rotation, holds: [...rotation.holds, event.hold] }
     case 'HoldLifted':
-      return { ...rotation, hold: null }
+      return {
+        ...rotation,
+        holds: rotation.holds.filter((h) => h.reason !== event.reason || h.about !== event.about),
+      }
     case 'RotationClosed':
-      return { ...rotation, outcome: event.outcome, hold: null }
+      return { ...rotation, outcome: event.outcome, holds: [] }
     default:
       return event satisfies never
   }
@@ -152,7 +156,7 @@ function opened(event: Extract<RotationEvent, { type: 'RotationOpened' }>): Rota
       baselineDone: false,
     },
     retirements: [],
-    hold: null,
+    holds: [],
     outcome: null,
   }
 }

@@ -1,5 +1,5 @@
 import type { Facts, Member } from './inputs.ts'
-import type { Retirement, Rotation } from './state.ts'
+import type { Plan, Retirement, Rotation } from './state.ts'
 
 /** Something that a revocation still waits for. */
 export type Unmet = { reason: string; message: string }
@@ -32,29 +32,36 @@ function unproved(rotation: Rotation, retirement: Retirement, facts: Facts): Unm
 
 /** Evidence that a generation is still used, or that nothing can be said about it. Empty: it is drained. */
 export function undrained(rotation: Rotation, retirement: Retirement, facts: Facts): Unmet[] {
-  const { quietMs, readerCacheMs, evidenceMs } = rotation.plan
+  // What no store ever showed is in no client's hands, so there is no use to look for.
+  if (retirement.because === 'abandoned' && retirement.restore.length === 0) return []
+  const { quietMs, readerCacheMs } = rotation.plan
   const unmet: Unmet[] = []
-  // A value that no store ever showed as current is in no reader's cache.
-  const shown = retirement.because === 'replaced' || retirement.restore.length > 0
-  const soonest = retirement.since + Math.max(quietMs, shown ? readerCacheMs : 0)
+  const soonest = retirement.since + Math.max(quietMs, readerCacheMs)
   if (facts.now < soonest)
     unmet.push({ reason: 'window', message: `readers may hold it for ${soonest - facts.now} ms more` })
   for (const member of facts.members) {
     if (member.excused) continue
-    const message = inUse(member, retirement.generation, facts.now, quietMs, evidenceMs)
+    const message = inUse(member, retirement.generation, soonest, facts.now, rotation.plan)
     if (message) unmet.push({ reason: 'undrained', message: `${member.node} ${message}` })
   }
   return unmet
 }
 
-function inUse(member: Member, generation: number, now: number, quietMs: number, evidenceMs: number) {
-  if (member.reportedAt === null) return 'has never reported counters'
-  if (member.reportedAt < now - evidenceMs)
-    return `has reported no counters for ${now - member.reportedAt} ms`
-  const usage = member.usage.find((u) => u.generation === generation)
-  if (!usage) return undefined
-  if (usage.inFlight > 0) return `has ${usage.inFlight} requests in flight`
-  if (usage.lastUsedAt !== null && usage.lastUsedAt > now - quietMs)
-    return `used it ${now - usage.lastUsedAt} ms ago`
+/** What speaks against "unused". Judged at the node's last report: of the time after it nothing is known. */
+function inUse(
+  { reportedAt, usage }: Member,
+  generation: number,
+  soonest: number,
+  now: number,
+  { quietMs, evidenceMs }: Plan,
+): string | undefined {
+  if (reportedAt === null) return 'has never reported counters'
+  if (reportedAt < now - evidenceMs) return `has reported no counters for ${now - reportedAt} ms`
+  if (reportedAt < soonest) return 'has not reported since the window ended'
+  const used = usage.find((u) => u.generation === generation)
+  if (!used) return undefined
+  if (used.inFlight > 0) return `has ${used.inFlight} requests in flight`
+  if (used.lastUsedAt !== null && used.lastUsedAt > reportedAt - quietMs)
+    return `used it ${reportedAt - used.lastUsedAt} ms before its last report`
   return undefined
 }

@@ -147,12 +147,15 @@ export type Retirement = {
   exceptions: string[]
 }
 
-/** Why a rotation waits. It says so until what it waits for happens; it stops nothing that can go on. */
+/**
+ * Why a rotation waits. A hold tells people; it stops nothing that can go on. It ends by its own cause alone: the
+ * effect is done, the wave is proved, the drain or the refusal is shown, or a human resumes.
+ */
 export type Hold = {
   reason: 'wave_deadline' | 'drain_cap' | 'not_refused' | 'effect_failed' | 'effect_struggling' | 'overdue'
+  /** What it is about: the effect's key, `r<revision>` of a wave, `g<generation>`, or the rotation's id. */
+  about: string
   detail: string
-  /** The effect that failed for good: `resume` asks for it again. */
-  effect?: string
   at: number
 }
 
@@ -177,7 +180,8 @@ export type Rotation = {
   confirmRevision: number
   successor: Successor
   retirements: Retirement[]
-  hold: Hold | null
+  /** Open holds, oldest first. */
+  holds: Hold[]
   outcome: Outcome | null
 }
 
