@@ -15,7 +15,7 @@ export async function writeEffects(tx: Queryable, rotation: Rotation, effects: E
       `insert into effect (key, rotation, kind, store, epoch, spec, due)
        values ($1, $2, $3, $4, $5, $6, to_timestamp($7::double precision / 1000))
        on conflict (key) do update
-         set state = 'pending', due = excluded.due, epoch = excluded.epoch, lease_until = null, relayed_at = null, failures = 0
+         set state = 'pending', spec = excluded.spec, due = excluded.due, epoch = excluded.epoch, lease_until = null, relayed_at = null, failures = 0
          where effect.kind in ('timer', 'probe') and effect.state <> 'pending'`,
       [key, rotation.id, kind, store, rotation.epoch, JSON.stringify(effect), due],
     )

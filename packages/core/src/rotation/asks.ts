@@ -45,17 +45,13 @@ export function destroyEverywhere(rotation: Rotation, generation: number, due: n
 export function probe(
   rotation: Rotation,
   due: number,
-  purpose: 'baseline' | 'refusal',
-  generation: number,
-  control: number | null,
+  about: { purpose: 'baseline' | 'refusal'; generation: number; control: number | null; round: number },
 ): Effect {
   return {
-    key: key(rotation, 'probe', `${purpose}-g${generation}`),
+    key: key(rotation, 'probe', `${about.purpose}-g${about.generation}`),
     due,
     kind: 'probe',
-    purpose,
-    generation,
-    control,
+    ...about,
   }
 }
 

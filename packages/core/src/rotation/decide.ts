@@ -218,11 +218,13 @@ function effectDone(
 function probed(rotation: Rotation, effect: Effect, results: ProbeSeen[], facts: Facts): Decision {
   if (effect.kind !== 'probe') return NOTHING
   if (effect.purpose === 'baseline') {
-    const { step, baselineDone } = rotation.successor
-    return step === 'confirming' && !baselineDone ? afterBaseline(rotation, results, facts.now) : NOTHING
+    const { step, baselineRounds } = rotation.successor
+    const isNews = step === 'confirming' && effect.round === baselineRounds
+    return isNews ? afterBaseline(rotation, results, facts.now) : NOTHING
   }
   const retirement = rotation.retirements.find((r) => r.generation === effect.generation)
-  if (retirement?.step !== 'proving' || retirement.refused) return NOTHING
+  if (retirement?.step !== 'proving' || retirement.refused || effect.round !== retirement.probeRounds)
+    return NOTHING
   return afterRefusal(rotation, retirement, results, facts.now)
 }
 

@@ -6,7 +6,14 @@ export type Effect = { key: string; due: number } & (
   | { kind: 'promote'; store: string; generation: number; base: number | null }
   | { kind: 'restore'; store: string; generation: number; base: number }
   | { kind: 'destroy'; store: string; generation: number }
-  | { kind: 'probe'; purpose: 'baseline' | 'refusal'; generation: number; control: number | null }
+  /** `round` counts from 0, so that a repeated answer is known as one. */
+  | {
+      kind: 'probe'
+      purpose: 'baseline' | 'refusal'
+      generation: number
+      control: number | null
+      round: number
+    }
   | { kind: 'deliver'; revision: number; nodes: string[] }
   | { kind: 'timer'; timer: Timer }
 )

@@ -28,7 +28,14 @@ export function afterBaseline(rotation: Rotation, results: ProbeSeen[], now: num
   return {
     events: [{ type: 'BaselineProbed', generation, results, conclusive: shown }],
     effects: again
-      ? [probe(rotation, now + probeDelay(successor.baselineRounds), 'baseline', base, generation)]
+      ? [
+          probe(rotation, now + probeDelay(successor.baselineRounds), {
+            purpose: 'baseline',
+            generation: base,
+            control: generation,
+            round: successor.baselineRounds + 1,
+          }),
+        ]
       : [],
   }
 }
@@ -54,7 +61,8 @@ export function afterRefusal(
       : 'no endpoint'
     events.push(...placeHold(rotation, { reason: 'not_refused', about: `g${generation}`, detail, at: now }))
   }
-  return { events, effects: [probe(rotation, now + probeDelay(probeRounds), 'refusal', generation, control)] }
+  const next = { purpose: 'refusal', generation, control, round: probeRounds + 1 } as const
+  return { events, effects: [probe(rotation, now + probeDelay(probeRounds), next)] }
 }
 
 function probeDelay(round: number): number {

@@ -129,7 +129,7 @@ function revoking(rotation: Rotation, retirement: Retirement, facts: Facts): Mov
   }
   return {
     events: [{ type: 'ProvingStarted', generation, at: facts.now }],
-    effects: [probe(rotation, facts.now, 'refusal', generation, control)],
+    effects: [probe(rotation, facts.now, { purpose: 'refusal', generation, control, round: 0 })],
   }
 }
 

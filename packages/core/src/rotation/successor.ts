@@ -75,7 +75,10 @@ function confirming(rotation: Rotation, facts: Facts): Move | undefined {
     if (base === null) return started
     return {
       events: started.events,
-      effects: [...started.effects, probe(rotation, facts.now, 'baseline', base, generation)],
+      effects: [
+        ...started.effects,
+        probe(rotation, facts.now, { purpose: 'baseline', generation: base, control: generation, round: 0 }),
+      ],
     }
   }
   if (rollout.wave < rollout.waves.length) return nextWave(rotation, rollout, facts)

@@ -147,7 +147,10 @@ class World {
         const control = effect.control === null ? null : says(effect.control)
         // An endpoint that does not answer shows nothing.
         if (this.random() < 0.2)
-          return { kind: 'probe', results: [{ endpoint: 'e', verdict: 'unknown', seen: '503', control: null }] }
+          return {
+            kind: 'probe',
+            results: [{ endpoint: 'e', verdict: 'unknown', seen: '503', control: null }],
+          }
         return {
           kind: 'probe',
           results: [{ endpoint: 'e', verdict: says(effect.generation), seen: '', control }],
