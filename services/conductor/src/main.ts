@@ -1,4 +1,4 @@
-import { openLedger } from '@rekey/ledger'
+import { migrate, openLedger } from '@rekey/ledger'
 import { connectQueues } from '@rekey/queues'
 import { createLogger, onShutdown, readConfig, retrying, serveHealth } from '@rekey/runtime'
 import { Alarm } from './alarm.ts'
@@ -7,6 +7,9 @@ import { relay } from './relay.ts'
 
 const env = readConfig(Environment)
 const logger = createLogger({ service: 'conductor' })
+// One process brings the schema up to date, so that nobody has to do it by hand.
+const migrations = await migrate(env.DATABASE_URL)
+if (migrations.length > 0) logger.info({ migrations }, 'the ledger was brought up to date')
 const ledger = openLedger({ url: env.DATABASE_URL, name: 'rekey-conductor' })
 const queues = connectQueues(env.REDIS_URL)
 const ending = new AbortController()
