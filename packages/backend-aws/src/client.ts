@@ -43,12 +43,15 @@ export type SecretsManager = {
     at: { versionId: string } | { label: string },
     bound?: Bound,
   ): Promise<SecretVersion | undefined>
-  /** `taken`: the token is in use for a version with another value. `absent`: there is no such secret. */
+  /**
+   * `repeated`: the version was there with this value, and keeps the labels it has. `taken`: it was there with another
+   * value. `absent`: there is no such secret.
+   */
   put(
     secretId: string,
     version: { token: string; text: Secret; label: string },
     bound?: Bound,
-  ): Promise<'done' | 'taken' | 'absent'>
+  ): Promise<'done' | 'repeated' | 'taken' | 'absent'>
   /** `refused`: the label is not where `from` says, or a version is not there. */
   moveLabel(
     secretId: string,
@@ -155,7 +158,8 @@ export function connectSecretsManager(connection: AwsConnection): SecretsManager
       })
       try {
         const made = await within(what, bound, (abortSignal) => client.send(command, { abortSignal }))
-        if (made.VersionId === token) return 'done'
+        // Also an answer without labels: who needs to know more reads the version.
+        if (made.VersionId === token) return made.VersionStages?.includes(label) ? 'done' : 'repeated'
       } catch (error) {
         if (RekeyError.is(error) && error.code === 'already_exists') return 'taken'
         if (RekeyError.is(error) && error.code === 'not_found') return 'absent'

@@ -10,6 +10,7 @@ import {
 import { call, drip, plantedSecret, safeErrorOf, startFaultProxy, startHttpServer } from '@rekey/testing'
 import { expect, inject, test } from 'vitest'
 import { connectSecretsManager } from './client.ts'
+import { TOMBSTONE } from './secret-string.ts'
 import { secretsManagerStore } from './secrets-manager-store.ts'
 import { generationVersion } from './version-id.ts'
 
@@ -76,6 +77,30 @@ test('does not let a late stager of an older generation take the pending label',
   const late = value(1)
   expect((await safeErrorOf(store.stage(late, call('r1.stage.s')), late.value)).code).toBe('not_allowed_now')
   expect(await store.read(2, call('read'))).toMatchObject({ generation: 2 })
+})
+
+test('counts a generation as destroyed from the moment when its id is taken', async () => {
+  const secretId = `layout/${randomUUID()}`
+  const client = connect(awsEndpoint)
+  const store = secretsManagerStore(client, { secretId })
+  await store.stage(value(1), call('r1.stage.s'))
+  const first = await store.promote(1, undefined, call('r1.promote.s'))
+  // As a worker leaves it that dies between the two requests.
+  await client.put(secretId, {
+    token: generationVersion(secretId, 2),
+    text: TOMBSTONE,
+    label: 'REKEYDESTROYED',
+  })
+  const check = async () => {
+    expect(await store.read(2, call('read'))).toBeUndefined()
+    expect(await store.list(call('list'))).toMatchObject([{ generation: 1, labels: ['current'] }])
+    expect((await safeErrorOf(store.stage(value(2), call('r2.stage.s')))).code).toBe('value_lost')
+    expect((await safeErrorOf(store.promote(2, first, call('r2.promote.s')))).code).toBe('value_lost')
+  }
+  await check()
+  await store.destroy(2, call('r2.destroy.s'))
+  expect((await client.labels(secretId))?.has(generationVersion(secretId, 2))).toBe(false)
+  await check()
 })
 
 test('takes up a new access key from its file, and says which right it lacks without one', async () => {

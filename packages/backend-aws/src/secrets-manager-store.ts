@@ -6,11 +6,13 @@ import {
   type StoredValue,
 } from '@rekey/contracts'
 import type { Bound, Labels, SecretsManager, SecretVersion } from './client.ts'
-import { EMPTY, secretString, storedValueOf } from './secret-string.ts'
+import { EMPTY, secretString, storedValueOf, TOMBSTONE } from './secret-string.ts'
 import { emptyVersion, generationVersion, restoreVersion } from './version-id.ts'
 
 const PENDING = 'AWSPENDING'
 const CURRENT = 'AWSCURRENT'
+/** Only for a moment: a version cannot be made without a label. */
+const DESTROYED = 'REKEYDESTROYED'
 const LABELS: Record<string, 'pending' | 'current' | 'previous'> = {
   [PENDING]: 'pending',
   [CURRENT]: 'current',
@@ -26,6 +28,7 @@ const LABELS: Record<string, 'pending' | 'current' | 'previous'> = {
  * - AWS makes the very first version of a secret current, whatever label is asked for. A first version without a
  *   value (`emptyVersion`) takes that, so that a staged value is seen by nobody.
  * - A version without a label counts as gone: nothing but its id leads to it, and AWS removes it in its own time.
+ *   While it is there, its id is in use, so that its generation cannot be staged again.
  */
 export function secretsManagerStore(client: SecretsManager, ref: { secretId: string }): Store {
   const { secretId } = ref
@@ -84,6 +87,18 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
     await client.moveLabel(secretId, { label: PENDING, from: versionId }, bound)
   }
 
+  /** Takes the id of a generation that was never staged, so that a staging that is still on its way comes too late. */
+  async function takeId(versionId: string, labels: Labels, bound: Bound): Promise<void> {
+    if (labels.size === 0) await makeEmpty(labels, bound)
+    const put = await client.put(secretId, { token: versionId, text: TOMBSTONE, label: DESTROYED }, bound)
+    if (put === 'done') await client.moveLabel(secretId, { label: DESTROYED, from: versionId }, bound)
+    // Staged after we looked: the repeat of this call ends it.
+    const found = put === 'taken' ? await client.get(secretId, { versionId }, bound) : undefined
+    if (found && !isGone(found.labels)) {
+      throw new RekeyError('bad_response', `secret ${secretId}: version ${versionId} was staged meanwhile`)
+    }
+  }
+
   return {
     kind: 'aws-secrets-manager',
 
@@ -102,6 +117,12 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
       const there = await client.get(secretId, { versionId }, call)
       if (!there)
         throw new RekeyError('bad_response', `secret ${secretId}: version ${versionId} came and went`)
+      if (isGone(there.labels)) {
+        throw new RekeyError(
+          'value_lost',
+          `secret ${secretId}: generation ${value.generation} was destroyed and is never staged again`,
+        )
+      }
       const stored = readValueOf(there)
       if (stored.generation !== value.generation)
         throw foreign(`version ${versionId} holds another generation`)
@@ -110,7 +131,7 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
 
     async read(generation, call) {
       const own = await client.get(secretId, { versionId: versionOf(generation) }, call)
-      if (own && own.labels.length > 0) return readValueOf(own)
+      if (own && !isGone(own.labels)) return readValueOf(own)
       const [restored] = await restoredCopies(
         generation,
         (await client.labels(secretId, call)) ?? new Map(),
@@ -142,7 +163,7 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
         const pending = versionWith(labels, PENDING)
         if (pending) throw foreign(`version ${pending} took AWSPENDING away`)
         // Its label may be gone (an old generation, or one that lost it); a version still there can be promoted.
-        if (!labels.has(versionId)) {
+        if (isGone(labels.get(versionId))) {
           throw new RekeyError(
             'value_lost',
             `secret ${secretId} has no pending value of generation ${generation}`,
@@ -169,7 +190,7 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
         await makeEmpty(undefined, call)
         put = await client.put(secretId, version, call)
       }
-      if (put === 'done') return version.token
+      if (put === 'done' || put === 'repeated') return version.token
       if (put === 'absent')
         throw new RekeyError('not_found', `secret ${secretId} was deleted in mid-rotation`)
       throw new RekeyError('conflict', `secret ${secretId}: ${call.key} put back another value before`)
@@ -199,13 +220,14 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
           await client.moveLabel(secretId, { label, from: versionId }, call)
         }
       }
+      if (!labels.has(own)) await takeId(own, labels, call)
     },
 
     async list(call) {
       const labels = (await client.labels(secretId, call)) ?? new Map<string, string[]>()
       const listed: ListedVersion[] = []
       for (const [storeVersion, stages] of labels) {
-        if (storeVersion === empty) continue
+        if (storeVersion === empty || isGone(stages)) continue
         const generation = await generationAt(storeVersion, call)
         listed.push({
           storeVersion,
@@ -216,6 +238,11 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
       return listed
     },
   }
+}
+
+/** AWS leaves a version without labels out of a description. */
+function isGone(labels: readonly string[] | undefined): boolean {
+  return !labels || labels.length === 0 || labels.includes(DESTROYED)
 }
 
 function versionWith(labels: Labels, label: string): string | undefined {

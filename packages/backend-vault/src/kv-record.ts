@@ -16,6 +16,13 @@ export function recordOf(stored: StoredValue, callKey: string): KvRecord {
   }
 }
 
+/** What is written, and then destroyed, where a generation is destroyed that was never staged. */
+export const tombstoneOf = (generation: number) => ({ tombstone: true, generation })
+
+export function isTombstone(found: KvVersion | undefined): boolean {
+  return found?.data.tombstone === true
+}
+
 /** Undefined for data that Rekey did not write. */
 export function generationOf(found: KvVersion | undefined): number | undefined {
   const data = found?.data

@@ -29,7 +29,9 @@ test('keeps the staging copy until the generation is destroyed, so that agents f
   await store.stage(value(2), call('r2.stage.s'))
   await store.promote(2, version, call('r2.promote.s'))
   await store.destroy(1, call('r2.destroy.s'))
-  expect(await root.kvMetadata('secret', staging)).toBeUndefined()
+  expect((await root.kvMetadata('secret', staging))?.versions).toMatchObject([
+    { version: 1, destroyed: true },
+  ])
   expect((await root.kvMetadata('secret', path))?.versions).toMatchObject([
     { version: 1, destroyed: true },
     { version: 2, destroyed: false },
@@ -67,4 +69,34 @@ test('does not promote a staging copy that somebody replaced by another generati
   await root.kvWrite('secret', `rekey-staging/${path}/2`, { value: 'x', generation: 1, key_id: 'key-1' })
   const first = await store.promote(1, undefined, call('r1.promote.s'))
   expect((await safeErrorOf(store.promote(2, first, call('r2.promote.s')))).code).toBe('foreign_writer')
+})
+
+test('counts a generation as destroyed from the moment when its tombstone is written', async () => {
+  const { path, store, value } = given()
+  const first = value(1)
+  await store.stage(first, call('r1.stage.s'))
+  const version = await store.promote(1, undefined, call('r1.promote.s'))
+  // As a worker leaves it that dies between the two requests.
+  const staging = `rekey-staging/${path}/2`
+  await root.kvWrite('secret', staging, { tombstone: true, generation: 2 }, { cas: 0 })
+  expect(await store.read(2, call('read'))).toBeUndefined()
+  expect((await store.list(call('list'))).map((seen) => seen.generation)).not.toContain(2)
+  expect((await safeErrorOf(store.stage(value(2), call('r2.stage.s')))).code).toBe('value_lost')
+  expect((await safeErrorOf(store.promote(2, version, call('r2.promote.s')))).code).toBe('value_lost')
+  await store.destroy(2, call('r2.destroy.s'))
+  expect((await root.kvMetadata('secret', staging))?.versions).toMatchObject([
+    { version: 1, destroyed: true },
+  ])
+})
+
+test('says of a staging copy that somebody deleted softly that it was deleted, not that it was destroyed', async () => {
+  const { path, store, value } = given()
+  const first = value(1)
+  await store.stage(first, call('r1.stage.s'))
+  await fetch(`${vaultAddr}/v1/secret/data/rekey-staging/${path}/1`, {
+    method: 'DELETE',
+    headers: { 'X-Vault-Token': vaultRootToken },
+  })
+  expect((await safeErrorOf(store.stage(first, call('r1.stage.s')), first.value)).code).toBe('foreign_writer')
+  expect(await store.list(call('list'))).toMatchObject([{ generation: 1, labels: ['pending'] }])
 })

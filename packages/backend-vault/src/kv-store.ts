@@ -6,10 +6,12 @@ import {
   generationOf,
   generationsFrom,
   generationsText,
+  isTombstone,
   readValueOf,
   recordOf,
   STAGING,
   stagingPath,
+  tombstoneOf,
 } from './kv-record.ts'
 import type { Bound } from './session.ts'
 
@@ -17,7 +19,8 @@ import type { Bound } from './session.ts'
  * A credential in Vault's KV version 2, which has versions but no labels:
  *
  *   <mount>/rekey-staging/<path>/<generation>   written once (cas=0), kept until the generation is destroyed.
- *                                               Agents read every live generation here.
+ *                                               Agents read every live generation here. Its record outlives its
+ *                                               bytes, so that no later cas=0 brings the generation back.
  *   <mount>/<path>                              what readers get. Promotion writes it with cas=<the version before>.
  *
  * So check-and-set is the whole of the locking: whoever writes a generation's staging path first made it, and a
@@ -29,8 +32,29 @@ export function vaultKvStore(client: VaultClient, ref: { mount: string; path: st
 
   const readMain = (bound: Bound, version?: number) =>
     client.kvRead(mount, path, { ...bound, ...(version !== undefined && { version }) })
-  const readStaging = (generation: number, bound: Bound) =>
-    client.kvRead(mount, stagingPath(path, generation), bound)
+  const readStaging = async (generation: number, bound: Bound) => {
+    const found = await client.kvRead(mount, stagingPath(path, generation), bound)
+    return isTombstone(found) ? undefined : found
+  }
+
+  /** Whether this generation was destroyed. One whose bytes somebody deleted softly was not. */
+  async function isDestroyed(generation: number, bound: Bound): Promise<boolean> {
+    const at = stagingPath(path, generation)
+    const metadata = await client.kvMetadata(mount, at, bound)
+    if (!metadata || metadata.currentVersion === 0) return false
+    if (metadata.versions.every((seen) => seen.destroyed)) return true
+    return isTombstone(await client.kvRead(mount, at, bound))
+  }
+
+  /** Ends the staging copy, one that is still on its way included: whoever is first takes the only cas=0 there is. */
+  async function bury(generation: number, bound: Bound): Promise<void> {
+    const at = stagingPath(path, generation)
+    const written = await client.kvWrite(mount, at, tombstoneOf(generation), { ...bound, cas: 0 })
+    const metadata = written === 'mismatch' ? await client.kvMetadata(mount, at, bound) : undefined
+    const held = metadata?.versions.filter((seen) => !seen.destroyed).map((seen) => seen.version) ?? []
+    const dead = written === 'mismatch' ? held : [written]
+    if (dead.length > 0) await client.kvDestroy(mount, at, dead, bound)
+  }
 
   /** All main versions that still hold bytes, newest first. Softly deleted ones come without data. */
   async function mainVersions(metadata: KvMetadata | undefined, bound: Bound): Promise<MainVersion[]> {
@@ -64,6 +88,12 @@ export function vaultKvStore(client: VaultClient, ref: { mount: string; path: st
       const written = await client.kvWrite(mount, at, recordOf(value, call.key), { ...call, cas: 0 })
       if (written !== 'mismatch') return { ...value, storeVersion: STAGING }
       const there = await readStaging(value.generation, call)
+      if (!there && (await isDestroyed(value.generation, call))) {
+        throw new RekeyError(
+          'value_lost',
+          `generation ${value.generation} of ${where} was destroyed and is never staged again`,
+        )
+      }
       if (generationOf(there) !== value.generation || !there) {
         throw new RekeyError(
           'foreign_writer',
@@ -139,7 +169,7 @@ export function vaultKvStore(client: VaultClient, ref: { mount: string; path: st
       }
       const dead = held.map((seen) => seen.version)
       if (dead.length > 0) await client.kvDestroy(mount, path, dead, call)
-      await client.kvDeleteMetadata(mount, stagingPath(path, generation), call)
+      await bury(generation, call)
     },
 
     async list(call) {
@@ -151,11 +181,12 @@ export function vaultKvStore(client: VaultClient, ref: { mount: string; path: st
         ...(seen.generation !== undefined && { generation: seen.generation }),
       }))
       const names = await client.kvList(mount, stagingPath(path), call)
-      const staged = names.filter((name) => /^[1-9]\d*$/.test(name)).map(Number)
-      const pending = staged.map((generation): ListedVersion => {
+      const pending: ListedVersion[] = []
+      for (const generation of names.filter((name) => /^[1-9]\d*$/.test(name)).map(Number)) {
+        if (await isDestroyed(generation, call)) continue
         const promoted = main.some((seen) => seen.generation === generation)
-        return { storeVersion: STAGING, labels: promoted ? [] : ['pending'], generation }
-      })
+        pending.push({ storeVersion: STAGING, labels: promoted ? [] : ['pending'], generation })
+      }
       return [...main, ...pending]
     },
   }

@@ -95,6 +95,21 @@ test('takes the rights from a retired node, tokens that it holds included', asyn
   expect((await safeErrorOf(vaultReader(client, place).read(1))).code).toBe('permission_denied')
 })
 
+test('ends the secret ids of a former life of a node, which have no place in the next', async () => {
+  const { place } = await stagedCredential()
+  const node = nodeName()
+  await retireNodeIdentity(fleet, { node })
+  const { roleId, wrappedSecretId } = await enrolNodeIdentity(fleet, { node, reads: [place] })
+  const secretId = await anonymous.unwrapSecretId(wrappedSecretId)
+  await retireNodeIdentity(fleet, { node })
+  const next = await enrolNodeIdentity(fleet, { node, reads: [place] })
+  for (const role of [roleId, next.roleId]) {
+    const old = connectVault({ addr: vaultAddr, roleId: role, secretId })
+    expect((await safeErrorOf(old.lookupSelf())).code).toBe('permission_denied')
+  }
+  expect(await vaultReader(await asNode(next), place).read(1)).toMatchObject({ generation: 1 })
+})
+
 test('refuses a node name that would be another path', async () => {
   for (const node of ['../x', 'A', '', 'a/b', 'x*']) {
     expect((await safeErrorOf(enrolNodeIdentity(fleet, { node, reads: [] }))).code).toBe(

@@ -2,8 +2,25 @@ import { z } from 'zod'
 
 /** The fleet channel: JSON text frames over one mTLS WebSocket that the agent opens. No value ever passes here. */
 
-const generation = z.number().int().positive()
-const revision = z.number().int().nonnegative()
+/**
+ * An agent is authenticated, not trusted. What it says is written in batches with what others say, so that nothing
+ * may pass here that the ledger's columns do not hold.
+ */
+const INTEGER_MAX = 2_147_483_647
+const ITEMS_MAX = 64
+/** An age beyond this is said as this. */
+export const LAST_USE_AGE_MAX_MS = 366 * 24 * 3_600_000
+
+const generation = z.number().int().positive().max(INTEGER_MAX)
+const revision = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER)
+const session = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER)
+/** Without control characters and halves of characters, which PostgreSQL refuses in text or in jsonb. */
+const plain = (max: number) =>
+  z
+    .string()
+    .max(max)
+    .regex(/^[^\p{Cc}\p{Cs}]*$/u, 'no control characters')
+const name = plain(64)
 
 /** What one node shall hold of one credential. Complete each time; an older revision is ignored. */
 export const DesiredState = z.object({
@@ -40,9 +57,9 @@ export type FleetToAgent = z.infer<typeof FleetToAgent>
 
 export const UsageReport = z.object({
   generation,
-  inFlight: z.number().int().nonnegative(),
-  lastUseAgeMs: z.number().nonnegative().nullable(),
-  requests: z.number().int().nonnegative(),
+  inFlight: z.number().int().nonnegative().max(INTEGER_MAX),
+  lastUseAgeMs: z.number().nonnegative().max(LAST_USE_AGE_MAX_MS).nullable(),
+  requests: z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER),
 })
 
 const seen = z.enum(['accepted', 'refused', 'unknown'])
@@ -50,29 +67,29 @@ const seen = z.enum(['accepted', 'refused', 'unknown'])
 export const AgentToFleet = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('hello'),
-    boot: z.string().max(64),
-    agentVersion: z.string().max(64),
-    adapters: z.array(
-      z.object({ credential: z.string(), kind: z.string(), disruption: z.enum(['A', 'B', 'C', 'D', 'E']) }),
-    ),
+    boot: name,
+    agentVersion: name,
+    adapters: z
+      .array(z.object({ credential: name, kind: name, disruption: z.enum(['A', 'B', 'C', 'D', 'E']) }))
+      .max(ITEMS_MAX),
   }),
   /** The node holds exactly the desired state, tried on its real path. One proof per accepted generation. */
   z.object({
     type: z.literal('ack'),
-    credential: z.string(),
+    credential: name,
     revision,
-    session: z.number().int(),
-    nonce: z.string(),
-    proofs: z.array(z.object({ generation, signature: z.string(), tried: seen })),
+    session,
+    nonce: name,
+    proofs: z.array(z.object({ generation, signature: plain(128), tried: seen })).max(ITEMS_MAX),
     /** For each refused generation whose value the node still held: what it saw on its own path. */
-    refusals: z.array(z.object({ generation, tried: seen })),
+    refusals: z.array(z.object({ generation, tried: seen })).max(ITEMS_MAX),
   }),
   /** The node could not reach the desired state and serves its last good one. `reason` is a code, never a value. */
   z.object({
     type: z.literal('nack'),
-    credential: z.string(),
+    credential: name,
     revision,
-    session: z.number().int(),
+    session,
     generation: generation.nullable(),
     reason: z.enum([
       'store_unreachable',
@@ -82,16 +99,20 @@ export const AgentToFleet = z.discriminatedUnion('type', [
       'adapter_failed',
       'not_configured',
     ]),
-    detail: z.string().max(300),
+    /** Made plain, not refused: it may quote what a gateway said. */
+    detail: z
+      .string()
+      .max(300)
+      .transform((text) => text.toWellFormed().replaceAll(/\p{Cc}/gu, ' ')),
   }),
   z.object({
     type: z.literal('usage'),
-    credential: z.string(),
-    session: z.number().int(),
-    generations: z.array(UsageReport),
+    credential: name,
+    session,
+    generations: z.array(UsageReport).max(ITEMS_MAX),
   }),
   /** Asks for a new certificate before the present one ends. Only a node that is connected can. */
-  z.object({ type: z.literal('renew'), session: z.number().int(), csr: z.string().max(8192) }),
+  z.object({ type: z.literal('renew'), session, csr: z.string().max(8192) }),
 ])
 export type AgentToFleet = z.infer<typeof AgentToFleet>
 export type Ack = Extract<AgentToFleet, { type: 'ack' }>

@@ -38,7 +38,8 @@ export interface Store {
   /**
    * Holds `value` as pending. Twice with the same value is once. If the store holds another value for this
    * generation already, the stored one wins and is returned: whoever staged first made the generation.
-   * A pending version that Rekey did not write is `foreign_writer`.
+   * A pending version that Rekey did not write is `foreign_writer`. A generation that was destroyed is `value_lost`:
+   * it is never staged again, however late a call for it comes.
    */
   stage(value: StoredValue, call: Call): Promise<ReadValue>
   /** The staged or promoted value of one generation, or undefined. */

@@ -30,6 +30,7 @@ export const AgentConfig = z.strictObject({
   adapters: z
     .array(adapterConfig)
     .min(1)
+    .max(64)
     .superRefine((adapters, context) => {
       const seen = new Map<string, number>()
       adapters.forEach((adapter, index) => {

@@ -37,6 +37,7 @@ describe('the configuration', () => {
     ['a channel without TLS', { ...good, fleet: { ...good.fleet, url: 'ws://fleet' } }, /fleet\.url: .*wss/],
     ['an unknown adapter', { ...good, adapters: [{ ...haproxy, kind: 'nginx' }] }, /adapters\.0\.kind/],
     ['no adapter', { ...good, adapters: [] }, /adapters/],
+    ['more than the fleet takes', { ...good, adapters: Array(65).fill(haproxy) }, /adapters.*64/],
     [
       'a map name that would end the command',
       { ...good, adapters: [{ ...haproxy, map: '/run/a;shutdown' }] },

@@ -1,4 +1,4 @@
-import type { Usage } from '@rekey/contracts'
+import { LAST_USE_AGE_MAX_MS, type Usage } from '@rekey/contracts'
 
 type Page = {
   /** Requests counted by software that has restarted since. */
@@ -64,10 +64,11 @@ export class UsageBook {
       if (page.lastUseAt === undefined && since !== undefined && (page.givenAt ?? -Infinity) < since) {
         page.lastUseAt = since
       }
+      const age = page.lastUseAt === undefined ? null : Math.max(0, Math.round(nowMs - page.lastUseAt))
       merged.push({
         generation,
         inFlight,
-        lastUseAgeMs: page.lastUseAt === undefined ? null : Math.max(0, Math.round(nowMs - page.lastUseAt)),
+        lastUseAgeMs: age === null ? null : Math.min(age, LAST_USE_AGE_MAX_MS),
         requests: page.before + page.last,
       })
     }

@@ -42,3 +42,9 @@ test('the coarse clock of uptime is no restart', () => {
   book.merge([], 10_000, 9_000)
   expect(book.merge([], 10_900, 9_000)).toEqual([reading(1, 0, null)])
 })
+
+test('says no age that the fleet refuses, however long ago the last use was', () => {
+  const book = new UsageBook()
+  const year = 366 * 86_400_000
+  expect(book.merge([reading(1, 5, 2 * year)], 3 * year, undefined)).toMatchObject([{ lastUseAgeMs: year }])
+})

@@ -47,14 +47,13 @@ export function nackFault(nack: Nack, session: number, sent: Sent | undefined): 
 export type Unproved = { fault: 'bad_proof' | 'untried'; generation: number; detail: string }
 
 /**
- * Checks each proof against the ledger's public key for that generation. A generation with a null key is one whose
- * possession cannot be proved (adopted, or too weak); there the node's own try on its real path is all there is.
+ * Checks each proof against the ledger's public key for that generation; without a key nothing is proved.
  * Only a whole proof passes: every accepted generation proved and tried, and no refused one still accepted.
  */
 export function verifyAck(
   ack: Ack,
   context: AckContext & { sent: Sent },
-  keys: ReadonlyMap<number, string | null>,
+  keys: ReadonlyMap<number, string>,
 ): VerifiedAck | Unproved {
   const { node, spiffeId, session, boot, sent } = context
   const proved: number[] = []
@@ -62,7 +61,7 @@ export function verifyAck(
     const key = keys.get(generation)
     const { credential, revision, nonce } = ack
     const statement = { credential, generation, revision, node: spiffeId, session, boot, nonce }
-    if (key === undefined || (key !== null && !verifyStatement(key, statement, signature))) {
+    if (!key || !verifyStatement(key, statement, signature)) {
       return { fault: 'bad_proof', generation, detail: 'the proof of possession does not verify' }
     }
     if (tried !== 'accepted') {

@@ -1,8 +1,13 @@
+import { RekeyError } from '@rekey/contracts'
+
 export type BatchOptions<T> = {
   flushMs: number
   itemsMax: number
   write: (items: T[]) => Promise<void>
-  /** After the last try. What was lost must be asked for again by other means. */
+  /**
+   * After the last try, or for an item that cannot be written at all: then it is alone, and the others of its batch
+   * are written. What was lost must be asked for again by other means.
+   */
   onLost: (items: T[], error: unknown) => void
   /** A later item with the same key takes the place of an earlier one that still waits. */
   keyOf?: (item: T) => string
@@ -52,19 +57,40 @@ export class Batch<T> {
   }
 
   async #write(items: T[]): Promise<void> {
+    const { onLost } = this.#options
+    const failure = await this.#attempt(items)
+    if (!failure) return
+    if (items.length === 1 || !isFinal(failure.error)) return onLost(items, failure.error)
+    // One of them is bad, and the others must not go down with it.
+    for (const [at, item] of items.entries()) {
+      const alone = await this.#attempt([item])
+      if (!alone) continue
+      if (!isFinal(alone.error)) return onLost(items.slice(at), alone.error)
+      onLost([item], alone.error)
+    }
+  }
+
+  /** Tries again for as long as that may help; returns what went wrong in the end. */
+  async #attempt(items: T[]): Promise<{ error: unknown } | undefined> {
     const pauses = this.#options.retryMs ?? [100, 400, 1_000]
     for (let tries = 0; ; tries += 1) {
       try {
         await this.#options.write(items)
-        return
+        return undefined
       } catch (error) {
         const pause = pauses[tries]
-        if (pause === undefined) {
-          this.#options.onLost(items, error)
-          return
-        }
+        if (pause === undefined || isFinal(error)) return { error }
         await new Promise((resolve) => setTimeout(resolve, pause))
       }
     }
   }
+}
+
+/** What is written is at fault, not the way there: the same write would fail again. */
+function isFinal(error: unknown): boolean {
+  if (RekeyError.is(error)) return !error.retryable
+  if (error instanceof TypeError || error instanceof RangeError) return true
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  // PostgreSQL's classes 22 and 23: the data cannot be held, or breaks a rule of a table.
+  return /^2[23][0-9A-Z]{3}$/.test(code)
 }

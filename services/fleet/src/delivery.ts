@@ -38,10 +38,13 @@ export class Delivery {
   async #push(nodes: string[]): Promise<void> {
     for (let at = 0; at < nodes.length; at += CELL) {
       const states = await this.#ledger.desiredStates(nodes.slice(at, at + CELL))
-      for (const [node, desired] of states) {
-        await this.#rights.allow(node, desired)
-        this.#sessions.get(node)?.push(desired)
-      }
+      // Together: where Vault does not answer for one node, the others are told nevertheless.
+      await Promise.all(
+        [...states].map(async ([node, desired]) => {
+          await this.#rights.allow(node, desired)
+          this.#sessions.get(node)?.push(desired)
+        }),
+      )
     }
   }
 }

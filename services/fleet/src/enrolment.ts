@@ -1,6 +1,6 @@
-import { enrolNodeIdentity, type VaultClient } from '@rekey/backend-vault'
+import { enrolNodeIdentity, retireNodeIdentity, type VaultClient } from '@rekey/backend-vault'
 import { EnrolRequest, type EnrolResponse, RekeyError } from '@rekey/contracts'
-import type { FleetLedger } from '@rekey/ledger'
+import type { FleetLedger, JoinedNode } from '@rekey/ledger'
 import type { Counters } from './counters.ts'
 import type { Log } from './log.ts'
 import { spiffeIdOf } from './peer.ts'
@@ -55,7 +55,7 @@ export async function enrolNode(payload: unknown, options: EnrolmentOptions): Pr
     const spiffeId = spiffeIdOf(node)
     const [signed, identity] = await Promise.all([
       signNode(vault, node, csr, signal),
-      enrolNodeIdentity(vault, { node, reads: joined.credentials }, { signal }),
+      newIdentity(vault, node, joined.credentials, signal),
     ])
     counters.add('enrolled')
     const { serial, ...certificate } = signed
@@ -72,6 +72,17 @@ export async function enrolNode(payload: unknown, options: EnrolmentOptions): Pr
     const why = RekeyError.is(error) ? error.message : 'unexpected failure'
     return refuse(502, `the token is used up, but Vault failed: ${why}`, node)
   }
+}
+
+/** With the old role end the secret ids that a former life of the node was given. */
+async function newIdentity(
+  vault: VaultClient,
+  node: string,
+  reads: JoinedNode['credentials'],
+  signal: AbortSignal,
+): ReturnType<typeof enrolNodeIdentity> {
+  await retireNodeIdentity(vault, { node }, { signal })
+  return await enrolNodeIdentity(vault, { node, reads }, { signal })
 }
 
 /** Another certificate for a node whose present one was checked by the handshake, and its session by the ledger. */

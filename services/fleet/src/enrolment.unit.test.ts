@@ -15,12 +15,14 @@ const log: Log = { debug: write, info: write, warn: write, error: write }
 let ledger: FakeLedger
 let vault: VaultClient
 let policies: unknown[]
+let done: string[]
 let isSealed: boolean
 let isBroken: boolean
 
 beforeEach(() => {
   logged.length = 0
   policies = []
+  done = []
   isSealed = false
   isBroken = false
   ledger = new FakeLedger()
@@ -36,8 +38,17 @@ beforeEach(() => {
     },
     async policyWrite(_name: string, rules: unknown) {
       policies.push(rules)
+      done.push('policy written')
     },
-    async appRoleWrite() {},
+    async policyDelete(name: string) {
+      done.push(`${name}: policy deleted`)
+    },
+    async appRoleWrite() {
+      done.push('role written')
+    },
+    async appRoleDelete(name: string) {
+      done.push(`${name}: role deleted`)
+    },
     async appRoleId() {
       return 'role'
     },
@@ -93,4 +104,19 @@ test('what can be known before does not use the token up', async () => {
 test('a failure of Vault after the token was redeemed is said as what it is', async () => {
   isBroken = true
   expect(await enrol(await request())).toMatchObject({ status: 502, error: /used up/ })
+})
+
+test('what a former life of the node left in Vault ends before the new identity is made', async () => {
+  expect(await enrol(await request())).toMatchObject({ status: 200 })
+  expect(done).toEqual([
+    'rekey-node-gw-1: policy deleted',
+    'rekey-node-gw-1: role deleted',
+    'policy written',
+    'role written',
+  ])
+})
+
+test('nothing of a node is deleted for a token that is not good', async () => {
+  await enrol(await request({ joinToken: 'x'.repeat(43) }))
+  expect(done).toEqual([])
 })

@@ -7,7 +7,7 @@ type Reports = Parameters<FleetLedger['recordUsage']>[0]
 /** The fleet's part of the ledger, in memory, with its calls written down. */
 export class FakeLedger implements FleetLedger {
   readonly states = new Map<string, DesiredState[]>()
-  readonly keys = new Map<string, Map<number, string | null>>()
+  readonly keys = new Map<string, Map<number, string>>()
   readonly tokens = new Map<string, JoinedNode>()
   readonly acks: VerifiedAck[] = []
   readonly nacks: Nacks = []
@@ -52,7 +52,7 @@ export class FakeLedger implements FleetLedger {
     return new Map(nodes.map((node) => [node, this.states.get(node) ?? []]))
   }
 
-  async proofKeys(credential: string): Promise<Map<number, string | null>> {
+  async proofKeys(credential: string): Promise<Map<number, string>> {
     return new Map(this.keys.get(credential))
   }
 

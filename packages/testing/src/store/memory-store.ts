@@ -12,7 +12,7 @@ type Version = { version: number; stored?: StoredValue; callKey?: string }
 
 /** One secret in memory, as a server would hold it. Several stores can be bound to it. */
 export type MemorySecret = {
-  staged: Map<number, StoredValue | 'foreign'>
+  staged: Map<number, StoredValue | 'foreign' | 'destroyed'>
   versions: Version[]
 }
 
@@ -99,6 +99,9 @@ export function memoryStore(secret: MemorySecret = memorySecret(), way: MemoryWa
       way.reach(call.signal, () => {
         const there = secret.staged.get(value.generation)
         if (there === 'foreign') throw foreign('the pending version is not ours')
+        if (there === 'destroyed') {
+          throw new RekeyError('value_lost', `generation ${value.generation} was destroyed, once and for all`)
+        }
         if (!there) secret.staged.set(value.generation, { ...value })
         return { ...(there ?? value), storeVersion: 'staging' }
       }),
@@ -106,7 +109,7 @@ export function memoryStore(secret: MemorySecret = memorySecret(), way: MemoryWa
     read: (generation: number, call: Call) =>
       way.reach(call.signal, () => {
         const staged = secret.staged.get(generation)
-        if (staged && staged !== 'foreign') return { ...staged, storeVersion: 'staging' }
+        if (typeof staged === 'object') return { ...staged, storeVersion: 'staging' }
         return readOf(secret.versions.findLast((seen) => seen.stored?.generation === generation))
       }),
 
@@ -118,7 +121,9 @@ export function memoryStore(secret: MemorySecret = memorySecret(), way: MemoryWa
         if (now?.stored?.generation === generation) return String(now.version)
         if (String(now?.version) !== String(expected)) throw foreign('current is not what was expected')
         const staged = secret.staged.get(generation)
-        if (!staged) throw new RekeyError('value_lost', `generation ${generation} is not staged`)
+        if (!staged || staged === 'destroyed') {
+          throw new RekeyError('value_lost', `generation ${generation} is not staged`)
+        }
         if (staged === 'foreign') throw foreign('the pending version is not ours')
         return write(staged, call.key)
       }),
@@ -134,7 +139,7 @@ export function memoryStore(secret: MemorySecret = memorySecret(), way: MemoryWa
         if (current()?.stored?.generation === generation) {
           throw new RekeyError('not_allowed_now', `generation ${generation} is current`)
         }
-        secret.staged.delete(generation)
+        secret.staged.set(generation, 'destroyed')
         secret.versions = secret.versions.filter((seen) => seen.stored?.generation !== generation)
       }),
 
@@ -148,7 +153,8 @@ export function memoryStore(secret: MemorySecret = memorySecret(), way: MemoryWa
             ...(seen.stored && { generation: seen.stored.generation }),
           }),
         )
-        const pending = [...secret.staged].map(([generation, staged]): ListedVersion => {
+        const held = [...secret.staged].filter(([, staged]) => staged !== 'destroyed')
+        const pending = held.map(([generation, staged]): ListedVersion => {
           const promoted = main.some((seen) => seen.generation === generation)
           const known = staged === 'foreign' ? {} : { generation }
           return { storeVersion: 'staging', labels: promoted ? [] : ['pending'], ...known }

@@ -1,0 +1,37 @@
+import type { DesiredState } from '@rekey/contracts'
+import { expect, test } from 'vitest'
+import { stateOf } from '../test/fake-agent.ts'
+import { FakeLedger } from '../test/fake-ledger.ts'
+import { until } from '../test/until.ts'
+import { Delivery } from './delivery.ts'
+import type { NodeSession } from './node-session.ts'
+import { Sessions } from './sessions.ts'
+
+function setUp(nodes: string[]) {
+  const ledger = new FakeLedger()
+  const sessions = new Sessions()
+  const pushed: string[] = []
+  nodes.forEach((node, at) => {
+    ledger.states.set(node, [stateOf(2, [2], { refuse: [1] })])
+    const push = (states: DesiredState[]) => void pushed.push(`${node} ${states.length}`)
+    sessions.enter({ node, session: at + 1, push } as unknown as NodeSession)
+  })
+  return { ledger, sessions, pushed }
+}
+
+test('a node whose rights cannot be written does not keep the orders from the others', async () => {
+  const { ledger, sessions, pushed } = setUp(['gw-1', 'gw-2', 'gw-3'])
+  let answer = () => {}
+  const silence = new Promise<void>((resolve) => {
+    answer = resolve
+  })
+  const delivery = new Delivery(ledger, sessions, {
+    allow: (node) => (node === 'gw-1' ? silence : Promise.resolve()),
+  })
+  const done = delivery.reconcile()
+  await until('the others are told', () => pushed.length === 2, 1_000)
+  expect(pushed).toEqual(['gw-2 1', 'gw-3 1'])
+  answer()
+  await done
+  expect(pushed).toEqual(['gw-2 1', 'gw-3 1', 'gw-1 1'])
+})
