@@ -98,7 +98,6 @@ create table inbox (
   digest text not null,
   emitter text not null,
   verdict jsonb not null,
-  repeats integer not null default 0,
   received_at timestamptz not null default now(),
   primary key (source, id)
 );

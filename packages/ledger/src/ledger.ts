@@ -8,6 +8,7 @@ import * as inbox from './inbox.ts'
 import { EFFECTS_CHANNEL, JOURNAL_CHANNEL, readJournal } from './journal.ts'
 import { listen } from './listen.ts'
 import { createJoinToken, declareGone, fleetLedger, loseSilent } from './nodes.ts'
+import * as outcomes from './outcomes.ts'
 import { startIn, submit } from './submit.ts'
 import * as views from './views.ts'
 
@@ -30,11 +31,11 @@ export function openLedger(options: { url: string; name: string }) {
     /** Effects. */
     lease: (key: string, by: string, leaseMs: number) => effects.lease(db, key, by, leaseMs),
     complete: (leased: effects.Leased, result: EffectResult, by: string) =>
-      effects.complete(db, leased, result, by),
-    fail: (leased: effects.Leased, error: RekeyError, by: string) => effects.fail(db, leased, error, by),
+      outcomes.complete(db, leased, result, by),
+    fail: (leased: effects.Leased, error: RekeyError, by: string) => outcomes.fail(db, leased, error, by),
     takeWaiting: (resendMs: number) => effects.takeWaiting(db, resendMs),
     fireTimers: (actor: string, onFault?: (key: string, error: unknown) => void) =>
-      effects.fireTimers(db, actor, onFault),
+      outcomes.fireTimers(db, actor, onFault),
     nextTimerMs: () => effects.nextTimerMs(db),
     nextWorkMs: (resendMs: number) => effects.nextWorkMs(db, resendMs),
 

@@ -1,5 +1,5 @@
+export { Bell } from './bell.ts'
 export { readConfig, secretFile } from './config.ts'
 export { type Check, serveHealth } from './health.ts'
-export { connectKafka } from './kafka.ts'
 export { onShutdown, pause, retrying } from './lifecycle.ts'
 export { createLogger, type Logger } from './logger.ts'

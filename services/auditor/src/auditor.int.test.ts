@@ -3,7 +3,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import { headersOf, verifyChain } from '@rekey/audit'
 import { validator } from '@rekey/audit/validator'
 import { describe, expect, inject, test, vi } from 'vitest'
-import { closedPort, givenSite, type Site } from './given.ts'
+import { closedPort, givenSite, type Site } from '../test/given.ts'
 
 const validate = validator()
 const patient = { timeout: 50_000, interval: 50 }

@@ -1,6 +1,5 @@
 import type { Ledger } from '@rekey/ledger'
-import { type Logger, pause, retrying } from '@rekey/runtime'
-import { Bell } from './bell.ts'
+import { Bell, type Logger, pause, retrying } from '@rekey/runtime'
 import { recordAll } from './recording.ts'
 import { sendAll, type TopicHealth } from './sending.ts'
 import type { Topic } from './topic.ts'

@@ -1,5 +1,6 @@
 import { openLedger } from '@rekey/ledger'
-import { connectKafka, createLogger, onShutdown, readConfig, serveHealth } from '@rekey/runtime'
+import { createLogger, onShutdown, readConfig, serveHealth } from '@rekey/runtime'
+import { connectKafka } from '@rekey/runtime/kafka'
 import { startAuditor } from './auditor.ts'
 import { Config } from './config.ts'
 import { kafkaTopic } from './topic.ts'

@@ -1,7 +1,6 @@
 import { migrate, openLedger } from '@rekey/ledger'
 import { connectQueues } from '@rekey/queues'
-import { createLogger, onShutdown, readConfig, retrying, serveHealth } from '@rekey/runtime'
-import { Alarm } from './alarm.ts'
+import { Bell, createLogger, onShutdown, readConfig, retrying, serveHealth } from '@rekey/runtime'
 import { Environment } from './environment.ts'
 import { relay } from './relay.ts'
 
@@ -13,8 +12,8 @@ if (migrations.length > 0) logger.info({ migrations }, 'the ledger was brought u
 const ledger = openLedger({ url: env.DATABASE_URL, name: 'rekey-conductor' })
 const queues = connectQueues(env.REDIS_URL)
 const ending = new AbortController()
-const work = new Alarm()
-const timers = new Alarm()
+const work = new Bell()
+const timers = new Bell()
 
 const listener = ledger.onEffects(() => {
   work.ring()
@@ -51,13 +50,13 @@ async function fireTimers(): Promise<number> {
 /** Works until nothing is left, then sleeps until something is due or announced. */
 function loop(
   what: string,
-  alarm: Alarm,
+  bell: Bell,
   once: () => Promise<number>,
   nextMs: () => Promise<number | undefined>,
 ): Promise<void> {
   return retrying(logger, what, ending.signal, async () => {
     while ((await once()) > 0 && !ending.signal.aborted);
     const dueMs = (await nextMs()) ?? env.REKEY_POLL_MS
-    await alarm.sleep(Math.min(Math.max(dueMs, 10), env.REKEY_POLL_MS), ending.signal)
+    await bell.wait(Math.min(Math.max(dueMs, 10), env.REKEY_POLL_MS), ending.signal)
   })
 }

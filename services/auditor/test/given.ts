@@ -5,7 +5,8 @@ import { createServer } from 'node:net'
 import { Document } from '@rekey/contracts'
 import { migrate, openLedger } from '@rekey/ledger'
 import { createDatabase, createTopics } from '@rekey/local'
-import { connectKafka, createLogger } from '@rekey/runtime'
+import { createLogger } from '@rekey/runtime'
+import { connectKafka } from '@rekey/runtime/kafka'
 import type {} from '@rekey/testing'
 import type { Consumer, KafkaMessage } from 'kafkajs'
 import pg from 'pg'
@@ -13,7 +14,7 @@ import { inject } from 'vitest'
 
 /** Real servers, and for each test its own database, topic and auditor processes. */
 
-const MAIN = new URL('./main.ts', import.meta.url).pathname
+const MAIN = new URL('../src/main.ts', import.meta.url).pathname
 const logger = createLogger({ service: 'auditor-test' })
 logger.level = 'silent'
 
