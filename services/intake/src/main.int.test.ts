@@ -232,7 +232,7 @@ describe('the intake service', () => {
       `1,000 duplicates, from send to the last verdict: ${Math.round(performance.now() - startedAt)} ms`,
     )
     expect(new Set(of('storm').slice(1))).toEqual(new Set(['duplicate']))
-    expect(await query("select repeats from inbox where id = 'storm'")).toEqual([{ repeats: 1000 }])
+    expect(await query("select count(*)::int as n from inbox where id = 'storm'")).toEqual([{ n: 1 }])
   })
 
   test('a database that is away stops it, shows in its health, and loses nothing', async () => {
