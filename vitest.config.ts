@@ -14,7 +14,8 @@ export default defineConfig({
     maxWorkers: 2,
     reporters: ['default', './test/reporter.ts'],
     projects: [
-      { test: suite('unit') },
+      // Pure tests share nothing that one could spoil for another, so they need no process of their own.
+      { test: { ...suite('unit'), isolate: false } },
       {
         test: {
           ...suite('int'),
