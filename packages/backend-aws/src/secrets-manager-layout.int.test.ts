@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { cp, mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
@@ -8,7 +8,7 @@ import {
   SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager'
 import { call, drip, plantedSecret, safeErrorOf, startFaultProxy, startHttpServer } from '@rekey/testing'
-import { expect, inject, test } from 'vitest'
+import { expect, inject, onTestFinished, test } from 'vitest'
 import { connectSecretsManager } from './client.ts'
 import { TOMBSTONE } from './secret-string.ts'
 import { secretsManagerStore } from './secrets-manager-store.ts'
@@ -105,6 +105,7 @@ test('counts a generation as destroyed from the moment when its id is taken', as
 
 test('takes up a new access key from its file, and says which right it lacks without one', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'rekey-keys-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
   const file = join(folder, 'credentials')
   await writeFile(
     file,

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { plantedSecret, proxyFaults, startFaultProxy, testStore } from '@rekey/testing'
-import { inject } from 'vitest'
+import { afterAll, inject } from 'vitest'
 import { connectSecretsManager } from './client.ts'
 import { secretsManagerStore } from './secrets-manager-store.ts'
 
@@ -13,7 +13,9 @@ const withFile = (credentialsFile: string, endpoint: string) =>
 const rotator = (endpoint: string) => withFile(join(identitiesDir, 'rotator', 'aws-credentials'), endpoint)
 
 /** A key of the right shape that no user has. */
-const strangersFile = join(mkdtempSync(join(tmpdir(), 'rekey-stranger-')), 'credentials')
+const folder = mkdtempSync(join(tmpdir(), 'rekey-stranger-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const strangersFile = join(folder, 'credentials')
 writeFileSync(
   strangersFile,
   '[default]\naws_access_key_id = AKIAREKEYNOBODYNOBOD\naws_secret_access_key = nobody\n',

@@ -103,20 +103,21 @@ async function once(
 
 /** The answer to an event that has its verdict, where the content is the same. */
 async function duplicate(tx: Queryable, event: Received): Promise<Verdict | undefined> {
-  const { rows } = await tx.query(
-    'select verdict from inbox where source = $1 and id = $2 and digest = $3',
-    [event.source, event.id, event.digest],
-  )
+  const { rows } = await tx.query('select verdict from inbox where source = $1 and id = $2 and digest = $3', [
+    event.source,
+    event.id,
+    event.digest,
+  ])
   const first: Verdict | undefined = rows[0]?.verdict
   return first && { ...first, verdict: 'duplicate', reason: `judged before: ${first.verdict}` }
 }
 
 /** The same id with other content: nothing is done, and it is journalled as what it may be, a forgery. */
 async function conflict(tx: Queryable, event: Received): Promise<Verdict | undefined> {
-  const { rows } = await tx.query(
-    'select digest, verdict from inbox where source = $1 and id = $2',
-    [event.source, event.id],
-  )
+  const { rows } = await tx.query('select digest, verdict from inbox where source = $1 and id = $2', [
+    event.source,
+    event.id,
+  ])
   if (!rows[0]) return undefined
   const { source, id, digest, emitter } = event
   await append(tx, 'intake', emitter, [
