@@ -127,6 +127,16 @@ describe('a rotation', () => {
     expect(bench.effects.some((e) => e.kind === 'promote')).toBe(false)
   })
 
+  test('is not live before every node proved again after the stores moved', () => {
+    const bench = new Bench().toRolling()
+    bench.obey()
+    for (let i = 0; i < 2; i++) bench.done('promote', { kind: 'promote', storeVersion: 'v' })
+    const accepted = { endpoint: 'e', verdict: 'accepted', seen: '200', control: 'accepted' } as const
+    expect(bench.done('probe', { kind: 'probe', results: [accepted] }).types).toEqual(['BaselineProbed'])
+    expect(phaseOf(bench.rotation)).toBe('Confirming')
+    expect(bench.obey().types).toContain('SuccessorLive')
+  })
+
   test('takes the same outcome once', () => {
     const bench = new Bench()
     bench.give({ type: 'TimerFired', timer: { name: 'settled' } })
