@@ -21,6 +21,9 @@ export class ControlError extends Complaint {
   }
 }
 
+const WRONG_TOKEN =
+  'Name the file with the token that control was started with in REKEY_TOKEN_FILE or --token-file.'
+
 /** An answer that is no success: a problem document, or whatever stood in between. */
 export function toControlError(status: number, url: string, body: unknown): ControlError {
   if (typeof body === 'object' && body !== null && 'code' in body && 'detail' in body) {
@@ -29,7 +32,7 @@ export function toControlError(status: number, url: string, body: unknown): Cont
       status,
       String(code),
       String(detail),
-      String(remedy ?? ''),
+      status === 401 ? WRONG_TOKEN : String(remedy ?? ''),
       Array.isArray(faults) ? (faults as Fault[]) : [],
     )
   }

@@ -17,16 +17,20 @@ export function describe(entry: JournalEntry): string {
     case 'FollowUpNoted':
       return `one more cause waits for the rotation after this one (${because(event.cause)})`
     case 'StagingStarted': {
-      const all = count(event.waves.flat().length, 'node')
-      return `Staging: making generation ${event.generation}; ${all} in ${count(event.waves.length, 'wave')}`
+      const nodes = event.waves.flat().length
+      const told =
+        nodes === 0 ? 'no node yet' : `${count(nodes, 'node')} in ${count(event.waves.length, 'wave')}`
+      return `Staging: making generation ${event.generation}; ${told}`
     }
     case 'ValueStaged':
       return `store ${event.store} holds generation ${event.generation} as pending`
     case 'RollingStarted':
-      return `Rolling: nodes learn to accept generation ${event.generation} too`
+      return `Rolling: nodes learn to accept generation ${event.generation}`
     case 'WaveStarted':
       return waveStarted(event)
     case 'WaveProved': {
+      // Before the first node is enrolled, a wave is empty and proves nothing.
+      if (event.nodes.length === 0 && event.excused.length === 0) return `wave ${event.wave + 1}: ${NOBODY}`
       const excused = event.excused.length > 0 ? `; excused: ${names(event.excused)}` : ''
       return `wave ${event.wave + 1} ${PROVED[event.purpose]} by ${names(event.nodes)}${excused}`
     }
@@ -43,7 +47,7 @@ export function describe(entry: JournalEntry): string {
         ? `probe: the old value was still accepted at ${endpoints(event.results)}`
         : `probe: that the old value is still accepted could not be shown: ${endpoints(event.results)}`
     case 'SuccessorLive':
-      return `generation ${event.generation} is live on every node`
+      return `generation ${event.generation} is live: every node there is has proved it`
     case 'SuccessorAbandoned':
       return `RollingBack: generation ${event.generation} is given up by ${event.actor}: ${event.reason}`
     case 'RetirementOpened': {
@@ -83,6 +87,8 @@ export function describe(entry: JournalEntry): string {
   }
 }
 
+const NOBODY = 'no node is there yet to be told'
+
 const PROVED = {
   widen: 'is proved',
   confirm: 'is proved again',
@@ -90,6 +96,7 @@ const PROVED = {
 }
 
 function waveStarted(event: Extract<RotationEvent, { type: 'WaveStarted' }>): string {
+  if (event.nodes.length === 0) return `wave ${event.wave + 1}: ${NOBODY}`
   const wave = `wave ${event.wave + 1}/${event.waves.length}: ${names(event.nodes)}`
   switch (event.purpose) {
     case 'widen':

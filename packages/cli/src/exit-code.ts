@@ -12,7 +12,7 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
 /** In help texts, in this order. */
 export const MEANING: Record<ExitCode, string> = {
-  0: 'done; of a rotation: closed, the old value is proved dead',
+  0: 'done; of a rotation: closed, and the old value, if there was one, is proved dead',
   1: 'error',
   2: 'there are differences',
   10: 'no rotation (the output says why)',

@@ -14,7 +14,7 @@ import { addRollback } from './verbs/rollback.ts'
 import { addRotate } from './verbs/rotate.ts'
 import { addRulesTest } from './verbs/rules-test.ts'
 import { addShow } from './verbs/show.ts'
-import { addVersion } from './verbs/version.ts'
+import { addVersion, ownVersion } from './verbs/version.ts'
 import { addWatch } from './verbs/watch.ts'
 
 /** All verbs. `result.exit` is what the verb that ran wants to exit with. */
@@ -22,6 +22,7 @@ export function buildProgram(terminal: Terminal): { program: Command; result: { 
   const result: { exit: ExitCode } = { exit: EXIT.closed }
   const program = new Command('rekey')
     .description('Rotate credentials without a failed request, and prove it.')
+    .version(ownVersion(), '--version', 'show the version of this command line')
     .addHelpText(
       'after',
       [

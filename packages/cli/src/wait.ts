@@ -20,12 +20,15 @@ export function waitOptions(command: Command): Command {
 /** A started rotation that somebody waits for. */
 export type Awaited = Started & { credential: string }
 
+type Limits = {
+  signal: AbortSignal
+  holdGraceMs?: number
+  /** Tells the ends only: what the journals hold was done for an earlier order. */
+  endsOnly?: boolean
+}
+
 /** Follows rotations to their ends, side by side, and tells what happens in each. */
-export async function waitFor(
-  run: Run,
-  rotations: Awaited[],
-  limits: { signal: AbortSignal; holdGraceMs?: number },
-): Promise<ExitCode> {
+export async function waitFor(run: Run, rotations: Awaited[], limits: Limits): Promise<ExitCode> {
   const codes = await Promise.all(
     rotations.map(async (rotation) => {
       const label = rotations.length > 1 ? `${rotation.credential}: ` : ''
@@ -39,18 +42,20 @@ export function holdGraceMs(options: WaitOptions): { holdGraceMs: number } {
   return { holdGraceMs: parseDuration(options.holdGrace) }
 }
 
-async function followOne(
-  run: Run,
-  started: Awaited,
-  limits: { signal: AbortSignal; holdGraceMs?: number },
-  label: string,
-): Promise<ExitCode> {
-  const onEntry = (entry: JournalEntry) =>
-    run.print({ type: 'entry', entry }, `${entry.at.slice(11, 19)}  ${label}${plain(describe(entry))}`)
+async function followOne(run: Run, started: Awaited, limits: Limits, label: string): Promise<ExitCode> {
   const follow = async (rotation: string) => {
+    let first: number | undefined
+    const onEntry = (entry: JournalEntry) => {
+      if (entry.type === 'RotationOpened' && entry.data.base === null) first = Number(entry.data.generation)
+      if (limits.endsOnly) return
+      run.print({ type: 'entry', entry }, `${entry.at.slice(11, 19)}  ${label}${plain(describe(entry))}`)
+    }
     const followed = await followRotation(run.client, rotation, { ...limits, onEntry })
     const exit = exitCodeOf(followed)
-    run.print({ type: 'end', rotation, ...followed, exit }, `${label}${sentence(run, rotation, followed)}`)
+    run.print(
+      { type: 'end', rotation, ...followed, exit },
+      `${label}${sentence(run, rotation, followed, first)}`,
+    )
     return { followed, exit }
   }
   if (started.how !== 'queued') return (await follow(started.rotation)).exit
@@ -67,9 +72,17 @@ async function followOne(
   return next ? (await follow(next.id)).exit : EXIT.noRotation
 }
 
-function sentence({ terminal }: Run, rotation: string, { end, detail }: Followed): string {
+/** `first`: the generation that it made, where there was no value before it. */
+function sentence(
+  { terminal }: Run,
+  rotation: string,
+  { end, detail }: Followed,
+  first: number | undefined,
+): string {
+  const closed =
+    first === undefined ? 'the old value is proved dead' : `generation ${first} is current in every store`
   const [tone, text]: [Tone, string] = {
-    closed: ['good', `${rotation} closed: the old value is proved dead`] as [Tone, string],
+    closed: ['good', `${rotation} closed: ${closed}`] as [Tone, string],
     'rolled-back': ['attention', `${rotation} was rolled back`] as [Tone, string],
     held: ['attention', `${rotation} is held; resume it or roll it back once you looked`] as [Tone, string],
     timeout: ['attention', `the wait for ${rotation} timed out; it goes on`] as [Tone, string],

@@ -37,7 +37,7 @@ const WORDS: { [T in RotationEvent['type']]: [Omit<Extract<RotationEvent, { type
     { generation: 2, store: 'vault', storeVersion: '1', keyId: 'key.g2', proofKey: null },
     'store vault holds generation 2 as pending',
   ],
-  RollingStarted: [{ generation: 2 }, 'Rolling: nodes learn to accept generation 2 too'],
+  RollingStarted: [{ generation: 2 }, 'Rolling: nodes learn to accept generation 2'],
   WaveStarted: [
     {
       track: 'successor',
@@ -74,7 +74,7 @@ const WORDS: { [T in RotationEvent['type']]: [Omit<Extract<RotationEvent, { type
     },
     'probe: the old value was still accepted at gw-1 (200)',
   ],
-  SuccessorLive: [{ generation: 2 }, 'generation 2 is live on every node'],
+  SuccessorLive: [{ generation: 2 }, 'generation 2 is live: every node there is has proved it'],
   SuccessorAbandoned: [
     { generation: 2, reason: 'wrong vendor', actor: 'operator/ana' },
     'RollingBack: generation 2 is given up by operator/ana: wrong vendor',
@@ -120,6 +120,15 @@ const WORDS: { [T in RotationEvent['type']]: [Omit<Extract<RotationEvent, { type
 
 test.each(Object.entries(WORDS))('%s', (type, [data, words]) => {
   expect(describe(entry(type, data))).toBe(words)
+})
+
+test('a wave of no node claims no proof', () => {
+  const empty = { purpose: 'widen', wave: 0, waves: [[]], nodes: [], excused: [], accept: [1], refuse: [] }
+  expect(describe(entry('StagingStarted', { generation: 1, waves: [] }))).toBe(
+    'Staging: making generation 1; no node yet',
+  )
+  for (const type of ['WaveStarted', 'WaveProved'])
+    expect(describe(entry(type, empty))).toBe('wave 1: no node is there yet to be told')
 })
 
 test('an entry of a newer control is shown by its name', () => {

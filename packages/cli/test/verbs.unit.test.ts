@@ -267,7 +267,11 @@ describe('what goes wrong', () => {
     const { exit, out, err } = await cli.rekey(['list', '--json'])
     expect(exit).toBe(1)
     expect(JSON.parse(err)).toEqual({
-      error: { code: 'unauthenticated', message: 'wrong token', remedy: 'Do better.' },
+      error: {
+        code: 'unauthenticated',
+        message: 'wrong token',
+        remedy: expect.stringContaining('REKEY_TOKEN_FILE or --token-file'),
+      },
     })
     expect(out + err).not.toContain(TOKEN)
   })
@@ -276,6 +280,25 @@ describe('what goes wrong', () => {
     cli = await givenCli()
     expect((await cli.rekey(['list'], { colour: true })).err).toContain('\u001b[31merror:')
     expect((await cli.rekey(['list'])).err).not.toContain('\u001b')
+  })
+
+  test('an order without a reason is refused before it is given', async () => {
+    cli = await givenCli()
+    for (const verb of [['rotate'], ['rollback'], ['resume'], ['node', 'gone']])
+      expect(await cli.rekey([...verb, 'x', '--reason', ' '])).toMatchObject({
+        exit: 1,
+        err: expect.stringContaining('give a reason'),
+      })
+    expect(cli.seen).toEqual([])
+  })
+
+  test('--version is answered offline', async () => {
+    cli = await givenCli()
+    expect(await cli.rekey(['--version'])).toMatchObject({
+      exit: 0,
+      out: expect.stringMatching(/^\d+\.\d+\.\d+$/),
+    })
+    expect(cli.seen).toEqual([])
   })
 
   test('version works without control', async () => {

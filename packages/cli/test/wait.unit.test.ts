@@ -147,7 +147,7 @@ describe('watch', () => {
     const { exit, out } = await cli.rekey(['watch', 'key-g2'])
     expect(exit).toBe(0)
     expect(out.match(/Rolling/g)).toHaveLength(1)
-    expect(out).toContain('generation 2 is live on every node')
+    expect(out).toContain('generation 2 is live: every node there is has proved it')
     expect(cli.seen.filter((s) => s.url.includes('watch')).map((s) => s.url.split('after=')[1])).toEqual([
       '0',
       String(first.position),
@@ -157,6 +157,29 @@ describe('watch', () => {
 
   test('of an unknown name is an error', async () => {
     cli = await givenCli()
-    expect((await cli.rekey(['watch', 'nobody'])).exit).toBe(1)
+    expect(await cli.rekey(['watch', 'nobody'])).toMatchObject({
+      exit: 1,
+      err: expect.stringContaining('See `rekey list` and `rekey list rotations`.'),
+    })
+  })
+
+  test('of a first value claims no dead one', async () => {
+    const opened = entry('RotationOpened', {
+      credential: 'key',
+      base: null,
+      generation: 1,
+      cause: { kind: 'order', actor: 'operator/ana', reason: 'new' },
+    })
+    cli = await givenCli({ 'GET /v1/rotations/key-g1/watch': stream([opened], 'closed') })
+    const { exit, out } = await cli.rekey(['watch', 'key-g1'])
+    expect(exit).toBe(0)
+    expect(out.split('\n').at(-1)).toBe('key-g1 closed: generation 1 is current in every store')
+  })
+
+  test('reads its durations before it asks control', async () => {
+    cli = await givenCli()
+    for (const option of ['--timeout', '--hold-grace'])
+      expect((await cli.rekey(['watch', 'key', option, 'soon'])).err).toContain('is not a duration')
+    expect(cli.seen).toEqual([])
   })
 })

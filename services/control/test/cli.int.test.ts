@@ -82,7 +82,9 @@ test('apply, watch, diff, list and show', async () => {
   work()
   const watched = await rekey('watch', 'key-g1')
   expect(watched.exit).toBe(0)
-  expect(watched.out).toMatch(/Planned: generation 1 will be the first value of key[\s\S]*key-g1 closed/)
+  expect(watched.out).toMatch(
+    /Planned: generation 1 will be the first value of key[\s\S]*key-g1 closed: generation 1 is current in every store/,
+  )
   expect(await rekey('diff', path)).toMatchObject({ exit: 0, out: '0 new, 0 changed, 3 unchanged\n' })
   expect((await rekey('list')).out).toMatch(/key +chat +prod +team +1 +1 live +-/)
   expect((await rekey('show', 'key-g1')).out).toMatch(/phase +Closed/)
@@ -202,7 +204,13 @@ describe('event send --wait', () => {
     expect(first.out).toContain('rotation-opened: chat changed: zone a → b')
     expect(first.out).toContain('key-g2 closed: the old value is proved dead')
     const again = await send(event('e-1', 'b'))
-    expect(again).toMatchObject({ exit: 0, err: expect.stringContaining('was judged before') })
+    expect(again).toMatchObject({
+      exit: 0,
+      err: '',
+      out: expect.stringContaining('this event was judged before: rotation-opened'),
+    })
+    expect(again.out).toContain('key-g2 closed: the old value is proved dead')
+    expect(again.out).not.toContain('Planned:')
     expect(await control.ledger.listRotations({})).toHaveLength(2)
     expect(await send(event('e-1', 'c'))).toMatchObject({
       exit: 1,

@@ -35,7 +35,7 @@ export function addEventSend(verb: AddVerb, event: Command): void {
           'Use letters, digits and dashes.',
         )
       const { event, change } = await readEvent(file, run.terminal)
-      if (options.wait) await checkRepeat(run, event)
+      const before = options.wait ? await judgedBefore(run, event) : false
       const sent = await publish(event, {
         brokers: run.terminal.env.KAFKA_BROKERS,
         emitter: options.emitter,
@@ -46,7 +46,7 @@ export function addEventSend(verb: AddVerb, event: Command): void {
       if (!options.wait) return EXIT.closed
       const end = deadline(timeoutMs)
       try {
-        return await outcome(run, event, { signal: end.signal, ...limits })
+        return await outcome(run, event, before, { signal: end.signal, ...limits })
       } finally {
         end.clear()
       }
@@ -55,21 +55,22 @@ export function addEventSend(verb: AddVerb, event: Command): void {
 }
 
 /** The first verdict of an id stands: it must not be taken for an answer to other content. */
-async function checkRepeat({ client, terminal }: Run, event: CloudEvent): Promise<void> {
+async function judgedBefore({ client }: Run, event: CloudEvent): Promise<boolean> {
   const earlier = await client.verdict(event.id, event.source)
-  if (!earlier) return
+  if (!earlier) return false
   if (earlier.digest !== digest(event))
     throw new Complaint(
       'conflict',
       `${event.id} was used before with other content, and would be refused; it was not sent`,
       'Use a new id.',
     )
-  terminal.err(`${event.id} was judged before; sending it again changes nothing`)
+  return true
 }
 
 async function outcome(
   run: Run,
   event: CloudEvent,
+  before: boolean,
   limits: { signal: AbortSignal; holdGraceMs: number },
 ): Promise<ExitCode> {
   const verdict = await verdictOf(run, event, limits.signal)
@@ -80,10 +81,13 @@ async function outcome(
     )
     return EXIT.timeout
   }
-  run.print({ type: 'verdict', verdict }, `${verdict.verdict}: ${plain(verdict.reason)}`)
+  run.print(
+    { type: 'verdict', before, verdict },
+    `${before ? 'this event was judged before: ' : ''}${verdict.verdict}: ${plain(verdict.reason)}`,
+  )
   if (verdict.verdict === 'conflict' || verdict.verdict === 'rejected') return EXIT.failed
   if (verdict.rotations.length === 0) return EXIT.noRotation
-  return waitFor(run, verdict.rotations, limits)
+  return waitFor(run, verdict.rotations, { ...limits, endsOnly: before })
 }
 
 async function verdictOf(

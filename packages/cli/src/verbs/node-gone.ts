@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { EXIT } from '../exit-code.ts'
+import { reasonOption } from '../reason.ts'
 import type { AddVerb } from '../verb.ts'
 
 export function addNodeGone(verb: AddVerb, node: Command): void {
@@ -9,7 +10,7 @@ export function addNodeGone(verb: AddVerb, node: Command): void {
       'Declare a node gone for good: nothing waits for it any more. Say it only of a node that serves nobody.',
     example: 'rekey node gone gateway-3 --reason "host scrapped, ticket 4711"',
     exits: [EXIT.closed, EXIT.failed],
-    options: (command) => command.requiredOption('--reason <text>', 'why, for the record'),
+    options: reasonOption,
     async run({ client, print }, [name = ''], { reason }) {
       print(await client.declareGone(name, reason), `${name} is gone: nothing waits for it any more`)
       return EXIT.closed

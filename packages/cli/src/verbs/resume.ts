@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { EXIT } from '../exit-code.ts'
+import { reasonOption } from '../reason.ts'
 import type { AddVerb } from '../verb.ts'
 
 export function addResume(verb: AddVerb, program: Command): void {
@@ -8,7 +9,7 @@ export function addResume(verb: AddVerb, program: Command): void {
     summary: 'Lift the hold of a rotation, and try again what had failed.',
     example: 'rekey resume chat-gateway-key-g2 --reason "Vault is unsealed"',
     exits: [EXIT.closed, EXIT.failed],
-    options: (command) => command.requiredOption('--reason <text>', 'why, for the record'),
+    options: reasonOption,
     async run({ client, print }, [id = ''], { reason }) {
       const rotation = await client.resume(id, reason)
       print(rotation, `${rotation.id} goes on (${rotation.phase})`)

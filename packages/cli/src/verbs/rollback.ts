@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { EXIT } from '../exit-code.ts'
+import { reasonOption } from '../reason.ts'
 import type { AddVerb } from '../verb.ts'
 
 export function addRollback(verb: AddVerb, program: Command): void {
@@ -9,7 +10,7 @@ export function addRollback(verb: AddVerb, program: Command): void {
       'Give the new value of a rotation up and go back to the old one, which is possible until the old one is being revoked.',
     example: 'rekey rollback chat-gateway-key-g2 --reason "wrong vendor"',
     exits: [EXIT.closed, EXIT.failed],
-    options: (command) => command.requiredOption('--reason <text>', 'why, for the record'),
+    options: reasonOption,
     async run({ client, print }, [id = ''], { reason }) {
       const rotation = await client.rollback(id, reason)
       print(rotation, `${rotation.id} is being rolled back (${rotation.phase})`)

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { deadline } from '../deadline.ts'
 import { parseDuration } from '../duration.ts'
 import { EXIT } from '../exit-code.ts'
+import { reasonOption } from '../reason.ts'
 import type { AddVerb } from '../verb.ts'
 import { holdGraceMs, type WaitOptions, waitFor, waitOptions } from '../wait.ts'
 
@@ -17,7 +18,7 @@ export function addRotate(verb: AddVerb, program: Command): void {
     summary: 'Order a rotation of a credential.',
     example: 'rekey rotate chat-gateway-key --reason "contractor left" --wait',
     exits: [EXIT.closed, EXIT.rolledBack, EXIT.held, EXIT.timeout, EXIT.failed],
-    options: (command) => waitOptions(command.requiredOption('--reason <text>', 'why, for the record')),
+    options: (command) => waitOptions(reasonOption(command)),
     async run(run, [credential = ''], options) {
       const limits = holdGraceMs(options)
       const timeoutMs = parseDuration(options.timeout)

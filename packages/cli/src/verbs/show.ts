@@ -18,13 +18,7 @@ export function addShow(verb: AddVerb, program: Command): void {
         return EXIT.closed
       }
       const rotation = await found(client.rotation(name))
-      if (!rotation)
-        throw new ControlError(
-          404,
-          'not_found',
-          `there is no credential and no rotation named ${name}`,
-          'See `rekey list` and `rekey list rotations`.',
-        )
+      if (!rotation) throw unknownName(name)
       print(rotation, showRotation(rotation))
       return EXIT.closed
     },
@@ -35,10 +29,23 @@ async function found<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer
   } catch (error) {
-    if (error instanceof ControlError && (error.code === 'not_found' || error.status === 400))
-      return undefined
+    if (isUnknown(error)) return undefined
     throw error
   }
+}
+
+/** Control has nothing of that name, or says that nothing can be named so. */
+export function isUnknown(error: unknown): boolean {
+  return error instanceof ControlError && (error.code === 'not_found' || error.status === 400)
+}
+
+export function unknownName(name: string): ControlError {
+  return new ControlError(
+    404,
+    'not_found',
+    `there is no credential and no rotation named ${name}`,
+    'See `rekey list` and `rekey list rotations`.',
+  )
 }
 
 function showCredential(c: CredentialView): string {

@@ -11,20 +11,25 @@ export function addVersion(verb: AddVerb, program: Command): void {
     example: 'rekey version',
     exits: [EXIT.closed, EXIT.failed],
     async run(run) {
-      const manifest: { version: string } = JSON.parse(
-        readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
-      )
+      const rekey = ownVersion()
       const control = await controlVersion(run)
       run.print(
-        { rekey: manifest.version, control: control ?? null },
+        { rekey, control: control ?? null },
         sheet([
-          ['rekey', manifest.version],
+          ['rekey', rekey],
           ['control', control ?? 'not reached'],
         ]),
       )
       return EXIT.closed
     },
   })
+}
+
+export function ownVersion(): string {
+  const manifest: { version: string } = JSON.parse(
+    readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+  )
+  return manifest.version
 }
 
 /** Undefined: no token, or no control. Neither is what was asked about. */
