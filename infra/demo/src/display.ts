@@ -15,6 +15,12 @@ export class Display {
     process.stdout.write(`${seconds} s  ${line}\n`)
   }
 
+  /** The last line. */
+  end(line: string): void {
+    ;(this.#quiet ? process.stderr : process.stdout).write(`\n${line}\n`)
+    this.#quiet = true
+  }
+
   title(line: string): void {
     if (!this.#quiet) process.stdout.write(`\n${line}\n`)
   }

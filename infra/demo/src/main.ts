@@ -15,25 +15,36 @@ API key in Vault and AWS Secrets Manager; kills the rotator midway; and shows th
   --keep   leave everything running afterwards, until Ctrl-C
   --json   print only the verdict, as JSON
 
-Exit codes: 0 every check passed · 1 a check failed, or the demo could not run
+Exit codes: 0 every check passed · 1 a check failed, or the demo could not run · 2 no such option ·
+130 interrupted, everything stopped
 `
+
+const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const
 
 async function run(options: { keep: boolean; json: boolean }): Promise<number> {
   const display = new Display({ quiet: options.json })
   let stage: Stage | undefined
+  const interruption = new AbortController()
   const interrupted = new Promise<void>((resolve) => {
-    process.once('SIGINT', () => resolve())
-    process.once('SIGTERM', () => resolve())
+    const interrupt = () => {
+      if (interruption.signal.aborted) return
+      display.end('Interrupted: stopping everything')
+      interruption.abort()
+      resolve()
+    }
+    process.once('SIGINT', interrupt)
+    process.once('SIGTERM', interrupt)
   })
   const work = async () => {
     display.title('The stage')
     stage = await setStage((line) => display.say(line))
     const bus = await connectBus(stage.servers.kafkaBrokers)
     const readers = readersOf(stage.servers, { path: 'prod/chat-gateway/api-key', region: 'eu-central-1' })
-    const evidence = await play(stage, bus, readers, display).finally(async () => {
+    const evidence = await play(stage, bus, readers, display, interruption.signal).finally(async () => {
       readers.close()
       await bus.close()
     })
+    interruption.signal.throwIfAborted()
     const checks = judgeEvidence(evidence)
     const ok = checks.every((check) => check.ok)
     if (options.json) process.stdout.write(`${JSON.stringify({ ok, checks }, null, 2)}\n`)
@@ -42,11 +53,12 @@ async function run(options: { keep: boolean; json: boolean }): Promise<number> {
       display.say(`${passed ? 'ok    ' : 'FAILED'}  ${name}: ${seen}`)
     display.title(ok ? 'Every node proved the new key, and the old one was refused.' : 'A check failed.')
     if (options.keep) await keep(stage, interrupted)
-    return ok ? 0 : 1
+    return ok ? EXIT.done : EXIT.failed
   }
   try {
-    return await Promise.race([work(), interrupted.then(() => 1)])
+    return await Promise.race([work(), interrupted.then(() => EXIT.interrupted)])
   } finally {
+    // Not there yet when interrupted during start-up: what already runs ends with this process.
     await stage?.close()
   }
 }
@@ -61,13 +73,22 @@ async function keep(stage: Stage, interrupted: Promise<void>): Promise<void> {
   await interrupted
 }
 
-const { values } = parseArgs({
-  options: {
-    keep: { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-    help: { type: 'boolean', short: 'h', default: false },
-  },
-})
+function options() {
+  try {
+    return parseArgs({
+      options: {
+        keep: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    }).values
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : error}\n\n${HELP}`)
+    process.exit(EXIT.usage)
+  }
+}
+
+const values = options()
 if (values.help) {
   process.stdout.write(HELP)
 } else {
@@ -78,7 +99,7 @@ if (values.help) {
     process.stderr.write(
       `${error instanceof Complaint ? error.message : error instanceof Error ? error.stack : error}\n`,
     )
-    process.exitCode = 1
+    process.exitCode = EXIT.failed
   }
   // Kept-alive connections of the clients would hold the process.
   process.exit()

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ControlClient } from '@rekey/cli'
 import { Secret } from '@rekey/contracts'
-import { ensureHaproxy, freePort, provision, type Stack, startStack } from '@rekey/local'
+import { ensureHaproxy, freePort, provision, requirePort, type Stack, startStack } from '@rekey/local'
 import {
   type Gateway,
   type ModelEndpoint,
@@ -49,6 +49,7 @@ async function build(
   closers: (() => Promise<void>)[],
   close: () => Promise<void>,
 ): Promise<Stage> {
+  await Promise.all(GATEWAY_PORTS.map(requirePort))
   say('Starting Kafka, Redis, PostgreSQL, Vault and the AWS endpoint')
   const [stack, haproxy] = await Promise.all([
     startStack({ ports: 'free', onProgress: (line) => say(`  ${line}`) }),
@@ -67,6 +68,7 @@ async function build(
   }
 
   say('Starting the Rekey services')
+  say('  waiting until six services are ready')
   const dir = join(stack.dir, 'rekey')
   const ports = { control: await freePort(), fleet: await freePort(), enrol: await freePort() }
   // A killed worker's step comes back when its lease ends: seconds, so that the demo shows it.
@@ -85,6 +87,7 @@ async function build(
   say('Starting a model endpoint behind three HAProxy gateways, each with its agent')
   const model: ModelEndpoint = await startModelEndpoint()
   closers.push(() => model.close())
+  say('  waiting until every gateway has joined')
   const gateways = await Promise.all(
     GATEWAY_PORTS.map(async (port, index) => {
       const name = `gateway-${index + 1}`

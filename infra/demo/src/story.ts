@@ -13,8 +13,15 @@ const REPEATS = 1_000
 const ROTATION_MS = 90_000
 const SETTLED_MS = 20_000
 
-/** One zone change, from the event to the dead key, with the rotator killed midway. */
-export async function play(stage: Stage, bus: Bus, readers: Readers, display: Display): Promise<Evidence> {
+/** One zone change, from the event to the dead key, with the rotator killed midway; or until it is interrupted. */
+export async function play(
+  stage: Stage,
+  bus: Bus,
+  readers: Readers,
+  display: Display,
+  interrupted: AbortSignal,
+): Promise<Evidence> {
+  interrupted.throwIfAborted()
   const first = `${CREDENTIAL}-g1`
   display.title('The first value')
   await follow(stage, first, display)
@@ -24,6 +31,7 @@ export async function play(stage: Stage, bus: Bus, readers: Readers, display: Di
   })
   display.say('every gateway has proved it')
 
+  interrupted.throwIfAborted()
   display.title(`${CLIENTS} keep-alive clients and ${STREAMS} streams, reading their key from both stores`)
   const clients = startClients({
     urls: stage.gateways.map((g) => g.url),
@@ -34,8 +42,10 @@ export async function play(stage: Stage, bus: Bus, readers: Readers, display: Di
     streamTokens: 40,
     thinkMs: 25,
   })
+  // At once, before the gateways go; what is still under way need not end.
+  interrupted.addEventListener('abort', () => void clients.stop())
   try {
-    return await rotateUnderLoad(stage, bus, readers, display, clients)
+    return await rotateUnderLoad(stage, bus, readers, display, clients, interrupted)
   } finally {
     await clients.stop()
   }
@@ -47,6 +57,7 @@ async function rotateUnderLoad(
   readers: Readers,
   display: Display,
   clients: Clients,
+  interrupted: AbortSignal,
 ): Promise<Evidence> {
   const old = (await readers.vault())?.value
   if (!old) throw new Error('the first value is in no store')
@@ -62,6 +73,7 @@ async function rotateUnderLoad(
   display.say(`the same event was sent ${REPEATS.toLocaleString('en')} more times`)
 
   const ticker = setInterval(() => display.counters(clients.tally), 2_000)
+  interrupted.addEventListener('abort', () => clearInterval(ticker))
   let killed = false
   const rotation = `${CREDENTIAL}-g2`
   await follow(stage, rotation, display, (type) => {
@@ -77,6 +89,7 @@ async function rotateUnderLoad(
   const tally = await clients.stop()
   display.counters(tally)
   const [vault, aws] = await Promise.all([readers.vault(), readers.aws()])
+  display.say('checking the audit records')
   await until('the audit topic has the end', () =>
     bus.audit().some((r) => r.includes('"RotationClosed"') && r.includes(rotation)),
   )

@@ -51,7 +51,7 @@ export function judgeEvidence(evidence: Evidence): Check[] {
     {
       name: 'the killed rotator was no harm',
       ok: rotatorRestarts >= 1 && rotations[0]?.outcome === 'closed' && rotations[0].exceptions.length === 0,
-      seen: `killed ${rotatorRestarts} time(s), rotation ${rotations[0]?.outcome}`,
+      seen: `killed ${rotatorRestarts === 1 ? 'once' : `${rotatorRestarts} times`}, rotation ${rotations[0]?.outcome}`,
     },
     auditCheck(audit),
   ]

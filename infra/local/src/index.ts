@@ -1,7 +1,7 @@
 export { Complaint } from './complaint.ts'
 export { ensureHaproxy } from './haproxy.ts'
 export type { Identities, Identity, ServiceName as IdentityName } from './identities.ts'
-export { freePort } from './port.ts'
+export { freePort, requirePort } from './port.ts'
 export { createDatabase } from './postgres.ts'
 export { type ProvisionOptions, provision } from './provision.ts'
 export { forget, watch } from './reaper.ts'

@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util'
 import { CommandFailed, lastLine } from './command.ts'
 import { Complaint } from './complaint.ts'
 import { clearFolder } from './folder.ts'
+import { GIVEN } from './given.ts'
 import { endOrphans } from './orphan.ts'
 import { accepts } from './port.ts'
 import { provision } from './provision.ts'
@@ -25,7 +26,8 @@ const HELP = `The servers that Rekey needs, on this machine: Kafka, Redis, Postg
 
   --dir DIR   where logs, data and identities lie (.rekey/stack, or REKEY_STACK_DIR)
 
-A server that KAFKA_BROKERS, REDIS_URL, DATABASE_URL, VAULT_ADDR or AWS_ENDPOINT_URL names is used and not started.
+A server that KAFKA_BROKERS, REDIS_URL, DATABASE_URL, VAULT_ADDR or AWS_ENDPOINT_URL names is used and not started;
+one on another machine only with REKEY_STACK_USE_ENV=yes.
 Exit codes: 0 done · 1 failed, or a server does not answer · 2 not a command of this kind · 3 status: nothing runs.
 `
 
@@ -132,18 +134,10 @@ async function status(dir: string, json: boolean): Promise<number> {
 }
 
 async function look({ name, origin }: State['servers'][number], state: State) {
-  const address = state.env[ADDRESS[name]] ?? ''
+  const address = state.env[GIVEN[name]] ?? ''
   const { hostname, port } = new URL(address.includes('://') ? address : `tcp://${address.split(',')[0]}`)
   return { name, origin, address, up: await accepts(Number(port), hostname) }
 }
-
-const ADDRESS = {
-  kafka: 'KAFKA_BROKERS',
-  redis: 'REDIS_URL',
-  postgres: 'DATABASE_URL',
-  vault: 'VAULT_ADDR',
-  aws: 'AWS_ENDPOINT_URL',
-} as const
 
 async function logs(dir: string, name: string | undefined, follow: boolean): Promise<number> {
   const file = name === 'up' ? join(dir, 'up.log') : logFile(dir, name ?? '')

@@ -39,6 +39,12 @@ export async function fixedPort(name: PortName): Promise<number> {
   )
 }
 
+/** For a port that an example names, so that there is no other. */
+export async function requirePort(port: number): Promise<void> {
+  if (!(await isFree(port)))
+    throw new Complaint(`Port ${port} on 127.0.0.1 is in use: stop the program that has it.`)
+}
+
 const taken = new Set<number>()
 
 /** Below the range that the kernel gives to outgoing connections, so that none of those takes the port before the server. */

@@ -7,6 +7,7 @@ import type { Progress } from './cache.ts'
 import { Complaint } from './complaint.ts'
 import { dockerServers } from './docker.ts'
 import { clearFolder, makeFolder } from './folder.ts'
+import { refuseOtherMachines } from './given.ts'
 import { kafkaServer, prepareKafka } from './kafka.ts'
 import { endOrphans } from './orphan.ts'
 import { fixedPort, freePort, type Ports } from './port.ts'
@@ -46,6 +47,8 @@ export type Addresses = Pick<Stack, 'kafka' | 'redis' | 'postgres' | 'vault' | '
 
 /** Each server, in this order: named by the environment, run by Docker where its daemon runs, or set up on this machine. */
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
+  const wanted = new Set<ServerName>(options.only ?? SERVER_NAMES)
+  refuseOtherMachines(wanted, process.env)
   const progress = options.onProgress ?? (() => {})
   const ports: Ports = options.ports === 'fixed' ? fixedPort : freePort
   const dir = options.dir ? resolve(options.dir) : await mkdtemp(join(tmpdir(), 'rekey-stack-'))
@@ -65,7 +68,6 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const servers: Partial<Record<ServerName, Server>> = {}
   let givenUp = false
   const underWay: Promise<void>[] = []
-  const wanted = new Set<ServerName>(options.only ?? SERVER_NAMES)
   async function stop(): Promise<void> {
     await Promise.all(Object.values(servers).map((server) => server.stop()))
     await clearFolder(dir)

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { startTime } from './process-group.ts'
@@ -28,15 +28,27 @@ export async function writeState(dir: string, stack?: Stack, identities = ''): P
     awsAdminCredentialsFile: stack?.aws.adminCredentialsFile ?? '',
     servers: Object.values(stack?.servers ?? {}).map(({ name, origin }) => ({ name, origin })),
   }
-  await writeFile(file(dir), `${JSON.stringify(state, undefined, 2)}\n`, { mode: 0o600 })
+  // Whoever reads meanwhile sees the old state or the new one.
+  const fresh = `${file(dir)}.${process.pid}`
+  await writeFile(fresh, `${JSON.stringify(state, undefined, 2)}\n`, { mode: 0o600 })
+  await rename(fresh, file(dir))
 }
 
-/** The state of a stack whose launcher lives. */
+/** The state of a stack whose launcher lives. A file that cannot be read as one is not there yet. */
 export async function readState(dir: string): Promise<State | undefined> {
   const text = await readFile(file(dir), 'utf8').catch(() => undefined)
   if (text === undefined) return undefined
-  const state: State = JSON.parse(text)
+  const state = parse(text)
+  if (!state) return undefined
   return (await startTime(state.launcher.pid)) === state.launcher.began ? state : undefined
+}
+
+function parse(text: string): State | undefined {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 export async function endLauncher(dir: string): Promise<boolean> {

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { forget, watch } from '@rekey/local'
@@ -105,7 +105,11 @@ async function startHaproxy(
   closeSync(log)
   if (child.pid !== undefined) watch(`group ${child.pid} KILL`)
   for (let tries = 0; tries < 200; tries++) {
-    if (child.exitCode !== null) throw new Error(`HAProxy ended while starting; see ${files.log}`)
+    if (child.exitCode !== null || child.signalCode !== null) {
+      forget(`group ${child.pid ?? 0} KILL`)
+      const said = (await readFile(files.log, 'utf8')).trimEnd().split('\n').slice(-5).join('\n')
+      throw new Error(`HAProxy ended while starting (${child.exitCode ?? child.signalCode}):\n${said}`)
+    }
     if (
       await fetch(`${files.url}/healthz`).then(
         (r) => r.ok,
