@@ -16,7 +16,7 @@ API key in Vault and AWS Secrets Manager; kills the rotator midway; and shows th
   --json   print only the verdict, as JSON
 
 Exit codes: 0 every check passed · 1 a check failed, or the demo could not run · 2 no such option ·
-130 interrupted, everything stopped
+130 interrupted before the verdict
 `
 
 const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const
@@ -24,6 +24,8 @@ const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const
 async function run(options: { keep: boolean; json: boolean }): Promise<number> {
   const display = new Display({ quiet: options.json })
   let stage: Stage | undefined
+  /** Known once the verdict is: what is kept afterwards ends by Ctrl-C and changes nothing of it. */
+  let outcome: number | undefined
   const interruption = new AbortController()
   const interrupted = new Promise<void>((resolve) => {
     const interrupt = () => {
@@ -52,11 +54,12 @@ async function run(options: { keep: boolean; json: boolean }): Promise<number> {
     for (const { name, ok: passed, seen } of checks)
       display.say(`${passed ? 'ok    ' : 'FAILED'}  ${name}: ${seen}`)
     display.title(ok ? 'Every node proved the new key, and the old one was refused.' : 'A check failed.')
+    outcome = ok ? EXIT.done : EXIT.failed
     if (options.keep) await keep(stage, interrupted)
-    return ok ? EXIT.done : EXIT.failed
+    return outcome
   }
   try {
-    return await Promise.race([work(), interrupted.then(() => EXIT.interrupted)])
+    return await Promise.race([work(), interrupted.then(() => outcome ?? EXIT.interrupted)])
   } finally {
     // Not there yet when interrupted during start-up: what already runs ends with this process.
     await stage?.close()
