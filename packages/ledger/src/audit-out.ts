@@ -1,16 +1,9 @@
 import type { Database } from './database.ts'
-import { append } from './journal.ts'
+import { append, type JournalEntry } from './journal.ts'
 import { submit } from './submit.ts'
 
 /** A journal entry with what an auditor needs to know about its subject. */
-export type AuditableEntry = {
-  position: number
-  stream: string
-  seq: number
-  type: string
-  data: Record<string, unknown>
-  actor: string
-  at: string
+export type AuditableEntry = JournalEntry & {
   rotation?: { id: string; credential: string; phase?: string }
   credential?: { name: string; owner: string; environment: string; workload: string; spiffeId: string }
 }

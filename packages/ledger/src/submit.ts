@@ -9,7 +9,7 @@ import {
   type Rotation,
   type RotationEvent,
 } from '@rekey/core'
-import type { Database, Queryable } from './database.ts'
+import { clock, type Database, type Queryable } from './database.ts'
 import { writeEffects } from './effects.ts'
 import { readFacts } from './facts.ts'
 import { append, rotationStream } from './journal.ts'
@@ -101,7 +101,7 @@ async function openIn(tx: Queryable, row: CredentialRow, cause: Cause): Promise<
     generation,
     revision: row.revision,
   }
-  const { now } = await readFacts(tx, row.name)
+  const now = await clock(tx)
   const decision = open(opening, now)
   await tx.query('insert into rotation (id, credential, state, spec) values ($1, $2, $3, $4)', [
     opening.id,
