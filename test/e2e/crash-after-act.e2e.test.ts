@@ -11,7 +11,7 @@ let crashes: string
 
 beforeAll(async () => {
   crashes = await mkdtemp(join(tmpdir(), 'rekey-crashes-'))
-  const env = { NODE_OPTIONS: `--import ${hook}`, REKEY_CRASHES: crashes, REKEY_LEASE_MS: '1500' }
+  const env = { NODE_OPTIONS: `--import ${hook}`, REKEY_CRASHES: crashes }
   world = await startWorld({ stack: inject('stack'), rotatorEnv: env })
 })
 afterAll(async () => {

@@ -115,8 +115,6 @@ async function build(
     INTAKE_GROUP: `intake-${id}`,
     INTAKE_SESSION_MS: '6000',
     AUDIT_TOPIC: auditTopic,
-    REKEY_LEASE_MS: '2000',
-    REKEY_RESEND_MS: '2000',
     ...options.env,
   }
   const platform = await startPlatform({

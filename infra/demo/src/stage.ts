@@ -71,8 +71,7 @@ async function build(
   say('  waiting until six services are ready')
   const dir = join(stack.dir, 'rekey')
   const ports = { control: await freePort(), fleet: await freePort(), enrol: await freePort() }
-  // A killed worker's step comes back when its lease ends: seconds, so that the demo shows it.
-  const platform = await startPlatform({ servers, dir, ports, env: { REKEY_LEASE_MS: '3000' } })
+  const platform = await startPlatform({ servers, dir, ports })
   closers.push(() => platform.stop())
   const control = new ControlClient({
     url: platform.control.url,

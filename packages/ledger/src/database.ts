@@ -15,17 +15,21 @@ export type Database = {
 
 const RETRIED = new Set(['40001', '40P01'])
 
-export function connectDatabase(url: string, name: string): Database {
+export function connectDatabase(
+  url: string,
+  name: string,
+  { max = 10, queryMs = 35_000 }: { max?: number; queryMs?: number } = {},
+): Database {
   const pool = new pg.Pool({
     connectionString: url,
     application_name: name,
-    max: 10,
-    connectionTimeoutMillis: 5_000,
+    max,
+    connectionTimeoutMillis: Math.min(5_000, queryMs),
     // A transaction whose process froze must not hold a credential's lock for ever.
     idle_in_transaction_session_timeout: 10_000,
     statement_timeout: 30_000,
     // A half-open connection answers neither.
-    query_timeout: 35_000,
+    query_timeout: queryMs,
     keepAlive: true,
   })
   // A lost idle connection is replaced at the next query.

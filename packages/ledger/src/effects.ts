@@ -29,8 +29,22 @@ export type Leased = {
 }
 
 /**
- * Takes an effect for `leaseMs` on the database's clock. Undefined: done, cancelled, not due, or leased by another.
- * An effect on a store waits while an older epoch's effect on the same store may still act (a late act).
+ * Until when a late act may come: an older plan's effect on the same store may act until its lease ends, and `e` waits
+ * for that. Null: nothing may.
+ */
+const LATE_UNTIL = `(
+  select max(other.lease_until) from effect other
+  where other.rotation = e.rotation and other.store = e.store and other.epoch < e.epoch and other.state <> 'done')`
+
+/**
+ * Asked of the statement's own start, which lies before all that the statement sees: a lease that was renewed in time
+ * is seen as renewed, even where the statement had to wait for a lock.
+ */
+const NOTHING_LATE = `coalesce(${LATE_UNTIL} <= statement_timestamp(), true)`
+
+/**
+ * Takes an effect for `leaseMs` on the database's clock. Undefined: done, cancelled, not due, leased by another, or to
+ * wait for a late act. Who acts for longer than that renews the lease.
  */
 export async function lease(
   db: Database,
@@ -43,10 +57,7 @@ export async function lease(
             lease_until = clock_timestamp() + $3 * interval '1 millisecond'
      where key = $1 and state = 'pending' and due <= clock_timestamp()
        and (lease_until is null or lease_until <= clock_timestamp())
-       and not exists (
-         select from effect other
-         where other.rotation = e.rotation and other.store = e.store and other.epoch < e.epoch
-           and other.state <> 'done' and other.lease_until > clock_timestamp())
+       and ${NOTHING_LATE}
      returning spec, attempt, rotation`,
     [key, by, leaseMs],
   )
@@ -71,6 +82,54 @@ export async function lease(
   }
 }
 
+/** One attempt of an effect that a worker has under way. */
+export type Held = { key: string; attempt: number }
+
+/**
+ * Renews the leases of all that a worker holds, in one statement; returns the keys of those that it still has. A lease
+ * that ended stays ended, and that of an effect which is settled, cancelled or in its next attempt is not this
+ * worker's. A row that somebody has locked is left for the next time: renewals wait for nobody, and block nobody.
+ */
+export async function renew(db: Database, held: Held[], leaseMs: number): Promise<string[]> {
+  const { rows } = await db.pool.query(
+    `update effect set lease_until = greatest(lease_until, clock_timestamp() + $3 * interval '1 millisecond')
+     where key in (
+       select e.key from unnest($1::text[], $2::int[]) as held (key, attempt)
+       join effect e on e.key = held.key and e.attempt = held.attempt
+       where e.state = 'pending' and e.lease_until > clock_timestamp()
+       for update of e skip locked)
+     returning key`,
+    [held.map((h) => h.key), held.map((h) => h.attempt), leaseMs],
+  )
+  return rows.map((row) => row.key)
+}
+
+/** Deliveries are `fleet`'s, everything else that is done outside is the rotator's. */
+export type Worker = 'rotator' | 'fleet'
+
+/** What is due next is looked for no further ahead than this, so that an index on `due` answers. */
+const AHEAD_MS = 1_000
+
+/**
+ * Effects of a worker's kinds that have been due, and without a lease, for at least `graceMs`: their wake-up is late or
+ * lost. The longest waiting come first, `limit` at the most. `nextMs`: when there may be others; undefined: not soon.
+ */
+export async function unattended(
+  db: Database,
+  { worker, graceMs, limit }: { worker: Worker; graceMs: number; limit: number },
+): Promise<{ keys: string[]; nextMs: number | undefined }> {
+  const { rows } = await db.pool.query(
+    `select key, (extract(epoch from greatest(due, lease_until, ${LATE_UNTIL}) - statement_timestamp()) * 1000)::int + $2 as ms
+     from effect e
+     where state = 'pending' and kind <> 'timer' and (kind = 'deliver') = $1
+       and due <= statement_timestamp() + $4 * interval '1 millisecond'
+     order by 2 limit $3 + 1`,
+    [worker === 'fleet', graceMs, limit, AHEAD_MS],
+  )
+  const keys = rows.filter((row) => row.ms <= 0).map((row) => row.key)
+  return { keys: keys.slice(0, limit), nextMs: rows.find((row) => row.ms > 0)?.ms }
+}
+
 /** When an unanswered wake-up is sent again ($1: the first wait): later each time, while nobody takes it up. */
 const RESEND_AT =
   "(relayed_at + $1 * interval '1 millisecond' * 2 ^ least(greatest(relays - attempt - 1, 0), 4))"
@@ -92,9 +151,9 @@ export type Waiting = {
 export async function takeWaiting(db: Database, resendMs: number, limit = 500): Promise<Waiting[]> {
   const { rows } = await db.pool.query(
     `update effect set relayed_at = clock_timestamp(), relays = relays + 1 where key in (
-       select key from effect
-       where state = 'pending' and kind <> 'timer' and due <= clock_timestamp()
-         and (lease_until is null or lease_until <= clock_timestamp())
+       select key from effect e
+       where state = 'pending' and kind <> 'timer' and due <= statement_timestamp()
+         and (lease_until is null or lease_until <= clock_timestamp()) and ${NOTHING_LATE}
          and (relayed_at is null or ${RESEND_AT} <= clock_timestamp()
               or (lease_until is not null and relayed_at < lease_until))
        order by due limit $2 for update skip locked)
@@ -116,10 +175,10 @@ export async function nextTimerMs(db: Database): Promise<number | undefined> {
 /** Milliseconds until a worker should be woken for something; undefined: there is nothing. */
 export async function nextWorkMs(db: Database, resendMs: number): Promise<number | undefined> {
   const { rows } = await db.pool.query(
-    `select (extract(epoch from min(greatest(due, case
+    `select (extract(epoch from min(greatest(due, ${LATE_UNTIL}, case
          when lease_until is not null and (relayed_at is null or relayed_at < lease_until) then lease_until
          else ${RESEND_AT} end)) - clock_timestamp()) * 1000)::bigint as ms
-     from effect where state = 'pending' and kind <> 'timer'`,
+     from effect e where state = 'pending' and kind <> 'timer'`,
     [resendMs],
   )
   return rows[0]?.ms ?? undefined

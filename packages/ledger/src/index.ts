@@ -1,6 +1,6 @@
 export type { AuditableEntry, AuditRecord } from './audit-out.ts'
 export type { ConfigurationChange } from './configuration.ts'
-export type { Leased, Waiting } from './effects.ts'
+export type { Held, Leased, Waiting } from './effects.ts'
 export type { FleetLedger, JoinedNode, VerifiedAck } from './fleet-ledger.ts'
 export type { JournalEntry } from './journal.ts'
 export { type Ledger, openLedger } from './ledger.ts'

@@ -18,6 +18,8 @@ export type Ledger = ReturnType<typeof openLedger>
 export function openLedger(options: { url: string; name: string }) {
   const { url, name } = options
   const db = connectDatabase(url, name)
+  // Of their own, and soon given up: a renewal that waits behind other work comes too late.
+  const renewals = connectDatabase(url, `${name}-leases`, { max: 2, queryMs: 2_000 })
   return {
     /** Events in. */
     receive: (event: inbox.Received & { change: Change }) => inbox.receive(db, event),
@@ -30,9 +32,11 @@ export function openLedger(options: { url: string; name: string }) {
 
     /** Effects. */
     lease: (key: string, by: string, leaseMs: number) => effects.lease(db, key, by, leaseMs),
+    renew: (held: effects.Held[], leaseMs: number) => effects.renew(renewals, held, leaseMs),
     complete: (leased: effects.Leased, result: EffectResult, by: string) =>
       outcomes.complete(db, leased, result, by),
     fail: (leased: effects.Leased, error: RekeyError, by: string) => outcomes.fail(db, leased, error, by),
+    unattended: (look: Parameters<typeof effects.unattended>[1]) => effects.unattended(db, look),
     takeWaiting: (resendMs: number) => effects.takeWaiting(db, resendMs),
     fireTimers: (actor: string, onFault?: (key: string, error: unknown) => void) =>
       outcomes.fireTimers(db, actor, onFault),
@@ -78,7 +82,9 @@ export function openLedger(options: { url: string; name: string }) {
     },
     /** Only one process holds `lock` at a time; undefined: another has it. */
     exclusive: (lock: string) => exclusive(db, lock),
-    close: () => db.close(),
+    close: async () => {
+      await Promise.all([db.close(), renewals.close()])
+    },
   }
 }
 

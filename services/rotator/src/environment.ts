@@ -13,7 +13,9 @@ export const Environment = z.object({
   /** A shared-credentials file; without it the AWS SDK's own chain is used. */
   AWS_CREDENTIALS_FILE: z.string().optional(),
   HEALTH_PORT: z.coerce.number().int().min(0).default(0),
-  /** How long one attempt of an effect may take; a killed worker's effect comes back after it. */
-  REKEY_LEASE_MS: z.coerce.number().int().min(500).max(600_000).default(15_000),
+  /** A worker that holds an effect renews its lease about every third of this; a killed one's effect comes back after it. */
+  REKEY_LEASE_MS: z.coerce.number().int().min(500).max(600_000).default(1_500),
+  /** How long one attempt of an effect may act, however often its lease is renewed. */
+  REKEY_ACT_MS: z.coerce.number().int().min(500).max(600_000).default(15_000),
   REKEY_CONCURRENCY: z.coerce.number().int().min(1).max(200).default(16),
 })

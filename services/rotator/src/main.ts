@@ -4,6 +4,7 @@ import { openLedger } from '@rekey/ledger'
 import { startWorker } from '@rekey/queues'
 import { createLogger, onShutdown, readConfig, secretFile, serveHealth } from '@rekey/runtime'
 import { Environment } from './environment.ts'
+import { Leases } from './leases.ts'
 import { nodesAuthority } from './nodes-authority.ts'
 import { storesOf } from './stores.ts'
 import { work } from './work.ts'
@@ -18,6 +19,14 @@ const proberVault = connect(env.PROBER_VAULT_ROLE_ID_FILE, env.PROBER_VAULT_SECR
 const stores = storesOf({ vault, awsCredentialsFile: env.AWS_CREDENTIALS_FILE })
 const proberStores = storesOf({ vault: proberVault })
 
+const name = `rotator/${hostname()}-${process.pid}`
+const leases = new Leases({
+  ledger,
+  logger,
+  worker: name,
+  leaseMs: env.REKEY_LEASE_MS,
+  actMs: env.REKEY_ACT_MS,
+})
 const worker = await startWorker({
   redisUrl: env.REDIS_URL,
   queue: 'rotator',
@@ -25,9 +34,9 @@ const worker = await startWorker({
   handler: (job) =>
     work(job.effect, {
       ledger,
+      leases,
       logger,
-      worker: `rotator/${hostname()}-${process.pid}`,
-      leaseMs: env.REKEY_LEASE_MS,
+      worker: name,
       hands: ({ spec }) => ({
         stores: stores(spec),
         // The prober reads Vault only: one reading identity is enough to try a value.
@@ -48,6 +57,7 @@ logger.info({ healthPort: health.port }, 'rotator started')
 
 onShutdown(logger, async () => {
   await Promise.all([worker.close(), health.close()])
+  leases.close()
   vault.close()
   proberVault.close()
   await ledger.close()
