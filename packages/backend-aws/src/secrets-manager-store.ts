@@ -142,7 +142,7 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
 
     async readCurrent(call) {
       const current = await client.get(secretId, { label: CURRENT }, call)
-      return current && current.versionId !== empty ? readValueOf(current) : undefined
+      return current && !current.text.equals(EMPTY) ? readValueOf(current) : undefined
     },
 
     async promote(generation, expected, call) {
@@ -194,6 +194,21 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
       if (put === 'absent')
         throw new RekeyError('not_found', `secret ${secretId} was deleted in mid-rotation`)
       throw new RekeyError('conflict', `secret ${secretId}: ${call.key} put back another value before`)
+    },
+
+    /** A version without a value, made beside the current one, takes its label: AWS moves it off no other. */
+    async withdraw(generation, call) {
+      const labels = (await client.labels(secretId, call)) ?? new Map<string, string[]>()
+      const current = versionWith(labels, CURRENT)
+      const token = restoreVersion(secretId, call.key)
+      if (current === token) return token
+      if (!current || (await generationAt(current, call)) !== generation) return undefined
+      await client.put(secretId, { token, text: EMPTY, label: DESTROYED }, call)
+      const moved = await client.moveLabel(secretId, { label: CURRENT, from: current, to: token }, call)
+      await client.moveLabel(secretId, { label: DESTROYED, from: token }, call)
+      if (moved !== 'refused') return token
+      const now = versionWith((await client.labels(secretId, call)) ?? new Map(), CURRENT)
+      return now === token ? token : undefined
     },
 
     /**

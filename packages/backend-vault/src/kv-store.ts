@@ -114,7 +114,9 @@ export function vaultKvStore(client: VaultClient, ref: { mount: string; path: st
 
     async readCurrent(call) {
       const current = await readMain(call)
-      return current && readValueOf(current, String(current.version), where)
+      return current && !isTombstone(current)
+        ? readValueOf(current, String(current.version), where)
+        : undefined
     },
 
     async promote(generation, expected, call) {
@@ -156,6 +158,19 @@ export function vaultKvStore(client: VaultClient, ref: { mount: string; path: st
         return String(version)
       }
       throw new RekeyError('foreign_writer', `${where} changed under each of five tries to restore it`)
+    },
+
+    async withdraw(generation, call) {
+      for (let turn = 0; turn < 5; turn++) {
+        const current = await readMain(call)
+        // A tombstone with our key is what this call wrote before.
+        if (isTombstone(current) && current?.data.call_key === call.key) return String(current.version)
+        if (!current || generationOf(current) !== generation) return undefined
+        const nothing = { ...tombstoneOf(generation), call_key: call.key }
+        const version = await client.kvWrite(mount, path, nothing, { ...call, cas: current.version })
+        if (version !== 'mismatch') return String(version)
+      }
+      throw new RekeyError('foreign_writer', `${where} changed under each of five tries to withdraw it`)
     },
 
     async destroy(generation, call) {

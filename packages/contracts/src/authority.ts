@@ -1,5 +1,5 @@
 import type { Secret } from './secret.ts'
-import type { Call } from './store.ts'
+import type { Call, StoredValue } from './store.ts'
 
 /** What an outside try of a value showed. Anything but a listed refusal code or a clear yes is `unknown`. */
 export type Probe = 'accepted' | 'refused' | 'unknown'
@@ -20,6 +20,18 @@ export interface Authority {
   readonly valueFrom: 'us' | 'provider'
   /** A new value with at least 128 bits. Called only where the store holds none for this generation. */
   make(): Secret
+  /**
+   * Outbound: makes the authority accept the value, and tries it there. Twice is once; a slot that holds something
+   * else is `foreign_writer`, no free slot is `not_allowed_now`, a value that the authority will not take is
+   * `value_refused`.
+   */
+  install?(value: StoredValue, call: Call): Promise<void>
+  /** Refuses it from now on, reversibly. Succeeds if it is refused already; never revives what was revoked. */
+  suspend?(generation: number, call: Call): Promise<void>
+  /** The way back from `suspend`. Succeeds if it was never suspended. */
+  reinstate?(generation: number, call: Call): Promise<void>
+  /** Ends it for good, and lets no late `install` bring it back. Succeeds if it is gone already. */
+  revoke?(generation: number, call: Call): Promise<void>
   /** Tries a value for real, at every declared endpoint. A refused value is a verdict, not an error. */
   probe(value: Secret, call: Call): Promise<ProbeResult[]>
 }

@@ -55,6 +55,15 @@ export const WaveSpec = z.union([
   z.string().regex(/^([1-9]\d?|100)%$/, 'a count, or a share such as "10%"'),
 ])
 
+const TimeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'a time of day in UTC, such as "02:30"')
+
+/** A weekly window in UTC; `to` at or before `from` goes over midnight. */
+export const WindowSpec = z.strictObject({
+  days: z.array(z.enum(['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'])).min(1),
+  from: TimeOfDay,
+  to: TimeOfDay,
+})
+
 export const RolloutSpec = z.strictObject({
   waves: z.array(WaveSpec).min(1).default([1, '10%', '100%']),
   /** Causes that arrive within this time after the first are satisfied by the same rotation. */
@@ -67,6 +76,12 @@ export const RolloutSpec = z.strictObject({
   readerCacheMs: millis.default(60_000),
   /** Not drained by then: hold, never a cut. */
   drainCapMs: millis.default(3_600_000),
+  /** When the key has leaked and must go on serving: the drain is cut after this, whoever still uses it. */
+  expediteDrainMs: millis.default(5_000),
+  /** When routine rotations may start, in UTC; none: at any time. Emergencies ask for no window. */
+  windows: z.array(WindowSpec).max(50).default([]),
+  /** A routine rotation starts up to this much later, drawn once, so that a hundred do not start at once. */
+  jitterMs: millis.default(0),
   /** The longest time that a node may stay silent for its counters to still count as evidence. */
   evidenceMs: millis.default(15_000),
   /** A rotation that is still open by then is held, and a human is told. */

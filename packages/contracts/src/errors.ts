@@ -27,6 +27,10 @@ export const ERRORS = {
     retryable: false,
     remedy: 'The value is in no store any more. Roll back; a new rotation makes a new value.',
   },
+  value_refused: {
+    retryable: false,
+    remedy: 'The authority does not take this value: look at its policy, then roll back and rotate again.',
+  },
   bad_response: { retryable: true, remedy: 'The backend answered something unexpected; see its own log.' },
   sealed: { retryable: true, remedy: 'Unseal Vault; the step is retried.' },
   invalid_configuration: {
@@ -38,6 +42,10 @@ export const ERRORS = {
     remedy: 'Correct the field named in the message and send the event again.',
   },
   not_allowed_now: { retryable: false, remedy: 'The rotation is past the step where this is possible.' },
+  newer_release: {
+    retryable: true,
+    remedy: 'A newer release of Rekey works on this rotation; finish the upgrade of this process.',
+  },
   conflict: { retryable: false, remedy: 'The same id was used before with other content. Use a new id.' },
 } as const satisfies Record<string, { retryable: boolean; remedy: string }>
 

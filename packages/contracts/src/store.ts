@@ -44,7 +44,7 @@ export interface Store {
   stage(value: StoredValue, call: Call): Promise<ReadValue>
   /** The staged or promoted value of one generation, or undefined. */
   read(generation: number, call: Call): Promise<ReadValue | undefined>
-  /** What readers get now, or undefined for a secret that was never promoted. */
+  /** What readers get now, or undefined for a secret that was never promoted, or was withdrawn. */
   readCurrent(call: Call): Promise<ReadValue | undefined>
   /**
    * Makes the pending value of `generation` current, if current still is `expected` (undefined: nothing is).
@@ -56,6 +56,11 @@ export interface Store {
    * would find what it expects). Always writes once per `call.key`, even where current holds that value already.
    */
   restore(value: StoredValue, call: Call): Promise<StoreVersion>
+  /**
+   * Lets readers find nothing, if they would find `generation` now: as a NEW store version, which is returned and which
+   * the next promotion replaces. Undefined: readers do not get this generation, and nothing was written.
+   */
+  withdraw(generation: number, call: Call): Promise<StoreVersion | undefined>
   /** Ends every copy of a generation: staging copies, versions and labels. Succeeds if it is already gone. */
   destroy(generation: number, call: Call): Promise<void>
   list(call: Call): Promise<ListedVersion[]>

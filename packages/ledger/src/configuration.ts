@@ -183,6 +183,11 @@ async function writeCredential(
      select name, $1, 0, '{}', '{}', 1 from node where workload = $2 and state <> 'gone'`,
     [name, spec.workload],
   )
-  const started = await startIn(tx, name, { kind: 'first-value', actor, reason: 'the credential is new' })
+  const started = await startIn(tx, name, {
+    cause: { kind: 'first-value', actor, reason: 'the credential is new' },
+    mode: 'rotate',
+    goal: 'replace',
+    compromised: [],
+  })
   change.rotation = started.rotation
 }

@@ -6,35 +6,46 @@ import type { Database, Queryable } from './database.ts'
 export async function writeEffects(tx: Queryable, rotation: Rotation, effects: Effect[]): Promise<void> {
   for (const effect of effects) {
     const { key, due, kind } = effect
-    const store = 'store' in effect ? effect.store : null
     await tx.query(
       `insert into effect (key, rotation, kind, store, epoch, spec, due)
        values ($1, $2, $3, $4, $5, $6, to_timestamp($7::double precision / 1000))
        on conflict (key) do update
          set state = 'pending', spec = excluded.spec, due = excluded.due, epoch = excluded.epoch, lease_until = null, relayed_at = null, failures = 0
          where effect.kind in ('timer', 'probe') and effect.state <> 'pending'`,
-      [key, rotation.id, kind, store, rotation.epoch, JSON.stringify(effect), due],
+      [key, rotation.id, kind, targetOf(effect), rotation.epoch, JSON.stringify(effect), due],
     )
   }
+}
+
+/** Where an effect acts: effects of different plans on one target wait for each other's late acts. */
+function targetOf(effect: Effect): string | null {
+  if ('store' in effect) return effect.store
+  const isAuthority =
+    effect.kind === 'install' ||
+    effect.kind === 'suspend' ||
+    effect.kind === 'reinstate' ||
+    effect.kind === 'revoke'
+  return isAuthority ? '@authority' : null
 }
 
 export type Leased = {
   effect: Effect
   attempt: number
-  rotation: Rotation
+  rotation: Pick<Rotation, 'id' | 'credential'>
   spec: CredentialSpec
-  /** Store versions of the generation in use when the rotation opened: what a promotion expects to replace. */
-  baseVersions: Record<string, string>
+  /** The version that each store shows by our last word: what a promotion expects to replace. */
+  shown: Record<string, string>
   keyIds: Record<number, string>
 }
 
 /**
- * Until when a late act may come: an older plan's effect on the same store may act until its lease ends, and `e` waits
- * for that. Null: nothing may.
+ * Until when a late act may come: an older plan's effect on the same target may act until its lease ends, and `e` waits
+ * for that. Null: nothing may, or it is too urgent to wait, and comes again after that.
  */
 const LATE_UNTIL = `(
   select max(other.lease_until) from effect other
-  where other.rotation = e.rotation and other.store = e.store and other.epoch < e.epoch and other.state <> 'done')`
+  where other.rotation = e.rotation and other.store = e.store and other.epoch < e.epoch and other.state <> 'done'
+    and e.spec ->> 'urgent' is distinct from 'true')`
 
 /**
  * Asked of the statement's own start, which lies before all that the statement sees: a lease that was renewed in time
@@ -64,20 +75,19 @@ export async function lease(
   const row = rows[0]
   if (!row) return undefined
   const { rows: about } = await db.pool.query(
-    `select r.state, r.spec, coalesce(base.store_versions, '{}') as base_versions,
+    `select r.credential, r.spec, c.shown,
             (select jsonb_object_agg(generation, key_id) from generation where credential = r.credential) as key_ids
-     from rotation r
-     left join generation base on base.credential = r.credential and base.generation = (r.state ->> 'base')::int
+     from rotation r join credential c on c.name = r.credential
      where r.id = $1`,
     [row.rotation],
   )
-  const { state, spec, base_versions, key_ids } = about[0]
+  const { credential, spec, shown, key_ids } = about[0]
   return {
     effect: row.spec,
     attempt: row.attempt,
-    rotation: state,
+    rotation: { id: row.rotation, credential },
     spec,
-    baseVersions: base_versions,
+    shown,
     keyIds: key_ids ?? {},
   }
 }

@@ -53,11 +53,10 @@ export async function receive(db: Database, event: Received & { change: Change }
       const { source, id, emitter } = event
       const reason = `${known.name}: ${what}`
       const started = await startIn(tx, credential, {
-        kind: 'change',
-        actor: emitter,
-        rule,
-        event: `${source} ${id}`,
-        reason,
+        cause: { kind: 'change', actor: emitter, rule, event: `${source} ${id}`, reason },
+        mode: 'rotate',
+        goal: 'replace',
+        compromised: [],
       })
       rotations.push({ credential, rule, ...started })
     }

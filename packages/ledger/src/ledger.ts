@@ -1,5 +1,5 @@
 import type { Document, RekeyError } from '@rekey/contracts'
-import type { Cause, Change, EffectResult, Input } from '@rekey/core'
+import type { Asked, Change, EffectResult, Input } from '@rekey/core'
 import * as audit from './audit-out.ts'
 import { configure } from './configuration.ts'
 import { connectDatabase } from './database.ts'
@@ -7,7 +7,7 @@ import * as effects from './effects.ts'
 import * as inbox from './inbox.ts'
 import { EFFECTS_CHANNEL, JOURNAL_CHANNEL, readJournal } from './journal.ts'
 import { listen } from './listen.ts'
-import { createJoinToken, declareGone, fleetLedger, loseSilent } from './nodes.ts'
+import { createJoinToken, declareGone, excuse, fleetLedger, loseSilent } from './nodes.ts'
 import * as outcomes from './outcomes.ts'
 import { startIn, submit } from './submit.ts'
 import * as views from './views.ts'
@@ -27,7 +27,7 @@ export function openLedger(options: { url: string; name: string }) {
     verdict: (source: string | undefined, id: string) => inbox.readVerdict(db, source, id),
 
     /** Rotations. */
-    start: (credential: string, cause: Cause) => db.transaction((tx) => startIn(tx, credential, cause)),
+    start: (credential: string, asked: Asked) => db.transaction((tx) => startIn(tx, credential, asked)),
     submit: (rotation: string, input: Input, actor: string) => submit(db, rotation, input, actor),
 
     /** Effects. */
@@ -47,6 +47,7 @@ export function openLedger(options: { url: string; name: string }) {
     fleet: fleetLedger(db),
     createJoinToken: (request: Parameters<typeof createJoinToken>[1]) => createJoinToken(db, request),
     declareGone: (node: string, actor: string, reason: string) => declareGone(db, node, actor, reason),
+    excuse: (node: string, about: Parameters<typeof excuse>[2]) => excuse(db, node, about),
     /** Nodes that were not heard of for so long are shown as lost; it ends no proof and excuses nothing. */
     loseSilent: (ms: number) => loseSilent(db, ms),
     instancesOf: (nodes: string[]) => views.instancesOf(db, nodes),

@@ -6,8 +6,8 @@ import {
   RekeyError,
   type UsageMessage,
 } from '@rekey/contracts'
-import { joinerState, type Rotation, rolloutsOf } from '@rekey/core'
-import type { Database, Queryable } from './database.ts'
+import { desired, leavesLostBehind, rolloutsOf, upcast } from '@rekey/core'
+import { clock, type Database, type Queryable } from './database.ts'
 import type { FleetLedger, JoinedNode, VerifiedAck } from './fleet-ledger.ts'
 import { append } from './journal.ts'
 import { keyId } from './project.ts'
@@ -55,11 +55,54 @@ export async function declareGone(db: Database, node: string, actor: string, rea
   })
 }
 
+/** Nothing waits for this node's proof for a while: somebody answers for it. It must refuse what is dead all the same. */
+export async function excuse(
+  db: Database,
+  node: string,
+  about: { credential?: string; actor: string; reason: string; forMs: number },
+): Promise<void> {
+  const { credential, actor, reason, forMs } = about
+  await db.transaction(async (tx) => {
+    const credentials = (await lockCredentialsOf(tx, node)).filter(
+      (c) => credential === undefined || c === credential,
+    )
+    const until = (await clock(tx)) + forMs
+    const { rows } = await tx.query(
+      'update placement set excused = $3 where node = $1 and credential = any($2) returning credential',
+      [node, credentials, JSON.stringify({ by: actor, reason, until })],
+    )
+    if (rows.length === 0)
+      throw new RekeyError(
+        'not_found',
+        `there is no node named ${node}${credential ? ` that holds ${credential}` : ''}`,
+      )
+    await nodesChanged(tx, credentials, actor)
+    const excused = { node, credentials, reason, until: new Date(until).toISOString() }
+    await append(tx, `node/${node}`, actor, [{ type: 'NodeExcused', ...excused }])
+  })
+}
+
+/** Silence is no proof of anything: it is still expected. Only a containment does not wait for a lost node. */
 export async function loseSilent(db: Database, ms: number): Promise<void> {
-  await db.pool.query(
-    "update node set state = 'lost' where state = 'live' and heard_at < now() - $1 * interval '1 millisecond'",
+  const { rows } = await db.pool.query(
+    `update node set state = 'lost'
+     where state = 'live' and heard_at < now() - $1 * interval '1 millisecond' returning name`,
     [ms],
   )
+  await tellContainments(
+    db,
+    rows.map((row) => row.name),
+  )
+}
+
+async function tellContainments(db: Database, lost: string[]): Promise<void> {
+  if (lost.length === 0) return
+  const { rows } = await db.pool.query(
+    `select distinct r.id from node n join credential c on c.workload = n.workload join rotation r on r.id = c.open_rotation
+     where n.name = any($1) and r.state ->> 'mode' = 'contain'`,
+    [lost],
+  )
+  for (const { id } of rows) await db.transaction((tx) => submitIn(tx, id, { type: 'NodesChanged' }, 'fleet'))
 }
 
 async function lockCredentialsOf(tx: Queryable, node: string): Promise<string[]> {
@@ -83,9 +126,13 @@ export function fleetLedger(db: Database): FleetLedger {
     redeemJoinToken: (node, token) => db.transaction((tx) => redeem(tx, node, token)),
     openSession: (session) => db.transaction((tx) => openSession(tx, session)),
     async closeSession(node, session) {
-      await db.pool.query(
-        "update node set state = 'lost' where name = $1 and session = $2 and state = 'live'",
+      const { rows } = await db.pool.query(
+        "update node set state = 'lost' where name = $1 and session = $2 and state = 'live' returning name",
         [node, session],
+      )
+      await tellContainments(
+        db,
+        rows.map((row) => row.name),
       )
     },
     desiredStates: (nodes) => desiredStates(db.pool, nodes),
@@ -150,8 +197,8 @@ async function redeem(tx: Queryable, node: string, token: string): Promise<Joine
   ])
   for (const row of locked) {
     const { rows: open } = await tx.query('select state from rotation where id = $1', [row.open_rotation])
-    const rotation: Rotation | undefined = open[0]?.state
-    const { accept, refuse, floor } = joinerState(rotation, row.current_generation)
+    const rotation = open[0] && upcast(open[0].state)
+    const { accept, refuse, floor } = desired(rotation, row.current_generation)
     await tx.query(
       `insert into placement (node, credential, revision, accept, refuse, floor) values ($1, $2, $3, $4, $5, $6)
        on conflict (node, credential) do update set revision = excluded.revision, accept = excluded.accept,
@@ -235,18 +282,24 @@ async function waveProved(db: Database, credential: string, revision: number): P
     'select r.state from credential c join rotation r on r.id = c.open_rotation where c.name = $1',
     [credential],
   )
-  const rotation: Rotation | undefined = rows[0]?.state
+  const rotation = rows[0] && upcast(rows[0].state)
   if (!rotation) return
-  const rollout = rolloutsOf(rotation).find((r) => r.revision === revision)
-  const wave = rollout?.waves[rollout.wave]
-  if (!wave) return
-  const { rows: owing } = await db.pool.query(
-    `select 1 from placement p join node n on n.name = p.node
-     where p.credential = $1 and p.node = any($3) and p.proved_revision < $2 and n.state <> 'gone' limit 1`,
-    [credential, revision, wave],
-  )
-  if (owing.length > 0) return
-  await db.transaction((tx) => submitIn(tx, rotation.id, { type: 'WaveProved', revision }, 'fleet'))
+  // A containment narrows and widens at once: a proof of a later revision may be the last one of an earlier wave.
+  for (const rollout of rolloutsOf(rotation)) {
+    const wave = rollout.waves[rollout.wave]
+    if (!wave || rollout.revision > revision) continue
+    const waitsForLost = !leavesLostBehind(rotation, rollout)
+    const { rows: owing } = await db.pool.query(
+      `select 1 from placement p join node n on n.name = p.node
+       where p.credential = $1 and p.node = any($3) and p.proved_revision < $2 and n.state <> 'gone'
+         and ($4 or n.state <> 'lost') and coalesce((p.excused ->> 'until')::numeric, 0) < extract(epoch from now()) * 1000
+       limit 1`,
+      [credential, rollout.revision, wave, waitsForLost],
+    )
+    if (owing.length > 0) continue
+    const input = { type: 'WaveProved', revision: rollout.revision } as const
+    await db.transaction((tx) => submitIn(tx, rotation.id, input, 'fleet'))
+  }
 }
 
 async function recordNacks(db: Database, nacks: (Nack & { node: string })[]): Promise<void> {

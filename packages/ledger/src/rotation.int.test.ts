@@ -1,5 +1,5 @@
 import { type Document, Document as DocumentSchema, RekeyError } from '@rekey/contracts'
-import { type EffectResult, evolveAll, type RotationEvent } from '@rekey/core'
+import { type Asked, type EffectResult, evolveAll, type RotationEvent } from '@rekey/core'
 import { createDatabase } from '@rekey/local'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
@@ -36,6 +36,13 @@ const DOCUMENTS: unknown[] = [
     spec: { when: { change: ['zonechanged'] }, rotate: ['key'] },
   },
 ]
+
+const order: Asked = {
+  cause: { kind: 'order', actor: 'me', reason: 'r' },
+  mode: 'rotate',
+  goal: 'replace',
+  compromised: [],
+}
 
 let ledger: Ledger
 let url: string
@@ -223,7 +230,7 @@ describe('an effect', () => {
   async function stageEffect(): Promise<string> {
     await configure()
     await ledger.fireTimers('test')
-    return 'key-g1.stage.vault'
+    return 'key-g1.stage.vault-g1'
   }
 
   test('is leased by one worker at a time, and comes back after the lease', async () => {
@@ -383,9 +390,7 @@ describe('the ledger', () => {
     // Whoever wants the credential's lock waits in a transaction, and is thrown out there.
     await admin.query('begin')
     await admin.query("select from credential where name = 'key' for update")
-    const waiting = ledger
-      .start('key', { kind: 'order', actor: 'me', reason: 'r' })
-      .catch((error: Error) => error)
+    const waiting = ledger.start('key', order).catch((error: Error) => error)
     await expect
       .poll(async () => {
         const { rows } = await admin.query(
@@ -397,7 +402,7 @@ describe('the ledger', () => {
     expect(await waiting).toBeInstanceOf(Error)
     await admin.query('rollback')
     await admin.end()
-    expect(await ledger.start('key', { kind: 'order', actor: 'me', reason: 'r' })).toMatchObject({
+    expect(await ledger.start('key', order)).toMatchObject({
       how: 'joined',
     })
   })

@@ -1,19 +1,22 @@
+import { randomInt } from 'node:crypto'
 import { CredentialSpec, RekeyError } from '@rekey/contracts'
 import {
-  type Cause,
+  type Asked,
   type Decision,
   decide,
+  FORMAT,
   type Input,
-  type Opening,
   open,
+  type Plan,
   type Rotation,
   type RotationEvent,
+  upcast,
 } from '@rekey/core'
-import { clock, type Database, type Queryable } from './database.ts'
+import type { Database, Queryable } from './database.ts'
 import { writeEffects } from './effects.ts'
 import { readFacts } from './facts.ts'
 import { append, rotationStream } from './journal.ts'
-import { project } from './project.ts'
+import { project, projectOpened } from './project.ts'
 
 export type CredentialRow = {
   name: string
@@ -23,6 +26,8 @@ export type CredentialRow = {
   last_generation: number
   revision: number
   open_rotation: string | null
+  moved_at: Date | null
+  retired_at: Date | null
 }
 
 /** Locks a credential: nothing about its rotations changes but under this lock. */
@@ -40,17 +45,25 @@ export async function submit(db: Database, rotation: string, input: Input, actor
 export async function submitIn(tx: Queryable, id: string, input: Input, actor: string): Promise<Decision> {
   const { rows: found } = await tx.query('select credential from rotation where id = $1', [id])
   if (!found[0]) throw new RekeyError('not_found', `there is no rotation ${id}`)
-  await lockCredential(tx, found[0].credential)
-  const { rows } = await tx.query('select state from rotation where id = $1', [id])
-  const rotation: Rotation = rows[0].state
-  const facts = await readFacts(tx, rotation.credential)
-  const decision = decide(rotation, input, facts)
+  const credential = await lockCredential(tx, found[0].credential)
+  const rotation = await readRotation(tx, id)
+  const decision = decide(rotation, input, await readFacts(tx, credential))
   await store(tx, rotation, decision, actor)
   return decision
 }
 
+/** A rotation as this release reads it. */
+export async function readRotation(tx: Queryable, id: string): Promise<Rotation> {
+  const { rows } = await tx.query('select state from rotation where id = $1', [id])
+  const state: { format?: number } = rows[0].state
+  if ((state.format ?? 1) > FORMAT)
+    throw new RekeyError('newer_release', `rotation ${id} is worked on by a newer release of Rekey`)
+  return upcast(state)
+}
+
 async function store(tx: Queryable, before: Rotation, decision: Decision, actor: string): Promise<void> {
   const { events, effects, retryFailed } = decision
+  if (events.length === 0 && effects.length === 0 && !retryFailed) return
   if (events.length > 0) {
     const after = await project(tx, before, events)
     await writeEffects(tx, after, effects)
@@ -69,53 +82,96 @@ async function store(tx: Queryable, before: Rotation, decision: Decision, actor:
 
 /** What made a rotation reach us again while one was under way: exactly one follows, for all of it. */
 async function follow(tx: Queryable, rotation: Rotation, events: RotationEvent[]): Promise<void> {
-  const [cause] = rotation.followUp
-  if (!cause || !events.some((e) => e.type === 'RotationClosed')) return
+  const first = rotation.followUp.find((f) => f.goal === 'retire') ?? rotation.followUp[0]
+  if (!first || !events.some((e) => e.type === 'RotationClosed')) return
+  const row = await lockCredential(tx, rotation.credential)
+  // Nothing is left to rotate or to end.
+  if (row.retired_at !== null) return
   const others = rotation.followUp.length - 1
+  const { cause, goal } = first
   const reason = others > 0 ? `${cause.reason} (and ${others} later causes)` : cause.reason
-  await openIn(tx, await lockCredential(tx, rotation.credential), { ...cause, reason })
+  await openIn(tx, row, { cause: { ...cause, reason }, goal, mode: 'rotate', compromised: [] })
 }
 
 export type Started = { rotation: string; how: 'opened' | 'joined' | 'queued' }
 
 /** Opens a rotation of a credential, or adds the cause to the one under way. */
-export async function startIn(tx: Queryable, credential: string, cause: Cause): Promise<Started> {
+export async function startIn(tx: Queryable, credential: string, asked: Asked): Promise<Started> {
   const row = await lockCredential(tx, credential)
-  if (row.open_rotation === null) return { rotation: await openIn(tx, row, cause), how: 'opened' }
-  const decision = await submitIn(tx, row.open_rotation, { type: 'CauseAdded', cause }, cause.actor)
-  const joined = decision.events.some((event) => event.type === 'CauseJoined')
+  if (row.open_rotation === null) return { rotation: await openIn(tx, row, asked), how: 'opened' }
+  const input: Input = { type: 'CauseAdded', ...asked }
+  const { events, refusal } = await submitIn(tx, row.open_rotation, input, asked.cause.actor)
+  if (refusal !== undefined) throw new RekeyError('not_allowed_now', `${row.open_rotation}: ${refusal}`)
+  const joined = events.some((event) => event.type === 'CauseJoined')
   return { rotation: row.open_rotation, how: joined ? 'joined' : 'queued' }
 }
 
-async function openIn(tx: Queryable, row: CredentialRow, cause: Cause): Promise<string> {
+async function openIn(tx: Queryable, row: CredentialRow, asked: Asked): Promise<string> {
+  const { name, current_generation, last_generation } = row
+  refuseImpossible(row, asked)
   // Read through the schema, so that what an older release wrote has today's defaults.
   const spec = CredentialSpec.parse(row.spec)
-  const { rollout, stores } = spec
-  const generation = row.last_generation + 1
-  const opening: Opening = {
-    id: `${row.name}-g${generation}`,
-    credential: row.name,
-    cause,
-    plan: { stores: stores.map((s) => s.name), ...rollout },
-    base: row.current_generation,
-    generation,
-    revision: row.revision,
-  }
-  const now = await clock(tx)
-  const decision = open(opening, now)
+  const id =
+    asked.goal === 'replace'
+      ? `${name}-g${last_generation + 1}`
+      : await offboardingId(tx, name, current_generation)
+  const decision = open(
+    {
+      id,
+      credential: name,
+      plan: planOf(spec),
+      base: current_generation,
+      revision: row.revision,
+      movedAt: row.moved_at?.getTime() ?? null,
+      // Drawn once: a rotation that starts again after a crash starts at the same time.
+      jitterMs: spec.rollout.jitterMs > 0 ? randomInt(spec.rollout.jitterMs + 1) : 0,
+      alreadyDead: false,
+      ...asked,
+    },
+    await readFacts(tx, row),
+  )
   await tx.query('insert into rotation (id, credential, state, spec) values ($1, $2, $3, $4)', [
-    opening.id,
-    row.name,
+    id,
+    name,
     JSON.stringify(decision.rotation),
     JSON.stringify(spec),
   ])
-  await tx.query('update credential set last_generation = $2, open_rotation = $3 where name = $1', [
-    row.name,
-    generation,
-    opening.id,
-  ])
+  await tx.query('update credential set open_rotation = $2 where name = $1', [name, id])
+  await projectOpened(tx, decision.events)
   await writeEffects(tx, decision.rotation, decision.effects)
-  await append(tx, rotationStream(opening.id), cause.actor, decision.events)
+  await append(tx, rotationStream(id), asked.cause.actor, decision.events)
   await tx.query("select pg_notify('rekey_effects', '')")
-  return opening.id
+  return id
+}
+
+function refuseImpossible({ name, current_generation, retired_at }: CredentialRow, asked: Asked): void {
+  const refuse = (why: string) => new RekeyError('not_allowed_now', `${name}: ${why}`)
+  if (retired_at !== null) throw refuse('it was offboarded; apply it again under another name')
+  if (asked.goal === 'retire' && current_generation === null) throw refuse('it has no generation to retire')
+  const strange = asked.compromised.filter((g) => g !== current_generation)
+  if (strange.length > 0)
+    throw refuse(`generation ${strange.join(', ')} is not in use; ${current_generation} is`)
+}
+
+/** An offboarding makes no generation, and may be called off and asked again. */
+async function offboardingId(tx: Queryable, name: string, generation: number | null): Promise<string> {
+  const { rows } = await tx.query(
+    "select count(*)::int as n from rotation where credential = $1 and id like '%-end' || '%'",
+    [name],
+  )
+  return `${name}-g${generation}-end${rows[0].n > 0 ? rows[0].n + 1 : ''}`
+}
+
+/** The configuration as the rotation freezes it. */
+function planOf({ direction, stores, rollout }: CredentialSpec): Plan {
+  const { jitterMs: _, ...timings } = rollout
+  return {
+    direction,
+    // Nodes hold two generations at once, refuse within the wave, and cannot suspend.
+    slots: 2,
+    soakMs: null,
+    refusalLagMs: 0,
+    stores: stores.map((s) => s.name),
+    ...timings,
+  }
 }

@@ -1,5 +1,5 @@
 import { RekeyError } from '@rekey/contracts'
-import { type Hold, phaseOf, type Rotation, unmet } from '@rekey/core'
+import { type Hold, phaseOf, type Rotation, unmet, upcast } from '@rekey/core'
 import type { Database } from './database.ts'
 import { readFacts } from './facts.ts'
 
@@ -8,8 +8,12 @@ export type RotationView = {
   id: string
   credential: string
   phase: string
-  mode: string
-  generation: number
+  goal: Rotation['goal']
+  mode: Rotation['mode']
+  /** Generations that leaked. */
+  compromised: number[]
+  /** The new one; null: an offboarding makes none. */
+  generation: number | null
   base: number | null
   cause: Rotation['cause']
   causes: number
@@ -99,18 +103,24 @@ export async function listRotations(
 export async function showRotation(db: Database, id: string): Promise<RotationDetail> {
   const { rows } = await db.pool.query('select state, opened_at, closed_at from rotation where id = $1', [id])
   if (!rows[0]) throw new RekeyError('not_found', `there is no rotation ${id}`)
-  const rotation: Rotation = rows[0].state
+  const rotation = upcast(rows[0].state)
+  const { rows: credentials } = await db.pool.query(
+    'select name, last_generation, open_rotation from credential where name = $1',
+    [rotation.credential],
+  )
   const { rows: effects } = await db.pool.query(
     'select key, kind, state, attempt, outcome from effect where rotation = $1 order by created_at, key',
     [id],
   )
   const tracks = [
-    { of: rotation.successor.generation, rollout: rotation.successor.rollout },
+    ...(rotation.successor
+      ? [{ of: rotation.successor.generation, rollout: rotation.successor.rollout }]
+      : []),
     ...rotation.retirements.map((r) => ({ of: r.generation, rollout: r.rollout })),
   ]
   return {
     ...view(rows[0]),
-    waitsFor: unmet(rotation, await readFacts(db.pool, rotation.credential)).map((u) => u.message),
+    waitsFor: unmet(rotation, await readFacts(db.pool, credentials[0])).map((u) => u.message),
     waves: tracks.flatMap(({ of, rollout }) =>
       rollout
         ? [{ purpose: rollout.purpose, wave: rollout.wave, of, nodes: rollout.waves[rollout.wave] ?? [] }]
@@ -121,14 +131,16 @@ export async function showRotation(db: Database, id: string): Promise<RotationDe
   }
 }
 
-function view(row: { state: Rotation; opened_at: Date; closed_at: Date | null }): RotationView {
-  const { state } = row
+function view(row: { state: { format?: number }; opened_at: Date; closed_at: Date | null }): RotationView {
+  const state = upcast(row.state)
   return {
     id: state.id,
     credential: state.credential,
     phase: phaseOf(state),
+    goal: state.goal,
     mode: state.mode,
-    generation: state.successor.generation,
+    compromised: state.compromised,
+    generation: state.successor?.generation ?? null,
     base: state.base,
     cause: state.cause,
     causes: 1 + state.joined.length,

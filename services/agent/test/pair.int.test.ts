@@ -190,7 +190,12 @@ test('a second generation comes in under load without a failed request, and both
   showLogsOnFailure()
   const first = values.get(1)?.reveal() ?? ''
   const clients = startClients({ url: gateway.probeUrl, count: 16, key: () => first })
-  await ledger.start(CREDENTIAL, { kind: 'order', actor: 'pair-test', reason: 'test' })
+  await ledger.start(CREDENTIAL, {
+    cause: { kind: 'order', actor: 'pair-test', reason: 'test' },
+    mode: 'rotate',
+    goal: 'replace',
+    compromised: [],
+  })
   await until('the second generation is accepted', async () => {
     await work()
     const second = values.get(2)

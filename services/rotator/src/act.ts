@@ -24,7 +24,7 @@ export async function act(leased: Leased, hands: Hands, call: Call): Promise<Eff
     case 'stage':
       return stage(leased, effect, hands, call)
     case 'promote': {
-      const expected = leased.baseVersions[effect.store]
+      const expected = leased.shown[effect.store]
       const storeVersion = await storeOf(hands, effect.store).promote(effect.generation, expected, call)
       return { kind: 'promote', storeVersion }
     }
@@ -32,6 +32,19 @@ export async function act(leased: Leased, hands: Hands, call: Call): Promise<Eff
       const base = await find(hands.stores, effect.base, call)
       if (!base) throw new RekeyError('value_lost', `no store holds generation ${effect.base} any more`)
       return { kind: 'restore', storeVersion: await storeOf(hands, effect.store).restore(base, call) }
+    }
+    case 'withdraw': {
+      const storeVersion = await storeOf(hands, effect.store).withdraw(effect.generation, call)
+      return { kind: 'withdraw', storeVersion: storeVersion ?? null }
+    }
+    case 'install':
+      return install(effect.generation, hands, call)
+    case 'suspend':
+    case 'reinstate':
+    case 'revoke': {
+      const { kind, generation } = effect
+      await able(hands.authority, kind)(generation, call)
+      return { kind }
     }
     case 'destroy':
       await storeOf(hands, effect.store).destroy(effect.generation, call)
@@ -71,6 +84,24 @@ async function stage(
     throw new RekeyError('foreign_writer', `${effect.store} holds another value for generation ${generation}`)
   const proofKey = proofPublicKey(staged.value, credential, generation)
   return { kind: 'stage', storeVersion: staged.storeVersion, keyId: staged.keyId, proofKey }
+}
+
+/** Never from memory: what the authority is made to accept is what the stores hold. */
+async function install(generation: number, { stores, authority }: Hands, call: Call): Promise<EffectResult> {
+  const kept = await find(stores, generation, call)
+  if (!kept) throw new RekeyError('value_lost', `no store holds generation ${generation} any more`)
+  await able(authority, 'install')(kept, call)
+  return { kind: 'install' }
+}
+
+/** A verb that not every authority has. */
+function able<V extends 'install' | 'suspend' | 'reinstate' | 'revoke'>(
+  authority: Authority,
+  verb: V,
+): NonNullable<Authority[V]> {
+  const found = authority[verb]
+  if (!found) throw new RekeyError('invalid_configuration', `authority ${authority.kind} cannot ${verb}`)
+  return found.bind(authority) as NonNullable<Authority[V]>
 }
 
 /** Tries the value, then the control, at every endpoint. A value that no store holds can show nothing. */

@@ -1,4 +1,4 @@
-import type { Cause, Hold, Nack, Outcome, Plan, Rotation } from './state.ts'
+import type { Cause, FollowUp, Goal, Hold, Mode, Nack, Outcome, Plan, Retirement, Rollout } from './state.ts'
 
 /** One endpoint's answers to one probe round: the value under test, and the control in the same window. */
 export type ProbeSeen = {
@@ -17,8 +17,8 @@ export type Wave = {
   track: 'successor' | 'retirement'
   /** The retirement's generation; absent for the successor track. */
   of?: number
-  purpose: 'widen' | 'confirm' | 'narrow'
-  /** All waves of this rollout, stated with its first wave. */
+  purpose: Rollout['purpose']
+  /** All waves of this rollout. */
   waves: string[][]
   wave: number
   nodes: string[]
@@ -34,17 +34,27 @@ export type RotationEvent =
       type: 'RotationOpened'
       id: string
       credential: string
-      mode: Rotation['mode']
+      goal: Goal
+      mode: Mode
+      compromised: number[]
       cause: Cause
       plan: Plan
       base: number | null
-      generation: number
+      /** Null where the goal is to retire. */
+      generation: number | null
       revision: number
+      movedAt: number | null
     }
   | { type: 'CauseJoined'; cause: Cause }
-  | { type: 'FollowUpNoted'; cause: Cause }
+  | ({ type: 'FollowUpNoted' } & FollowUp)
+  | { type: 'ModeRaised'; mode: Mode; because: string }
+  | { type: 'GenerationsCompromised'; generations: number[]; actor: string; reason: string }
+  | { type: 'SuccessorPlanned'; generation: number; base: number | null }
+  | { type: 'Settled'; generation: number }
   | { type: 'StagingStarted'; generation: number; waves: string[][] }
   | ({ type: 'ValueStaged'; generation: number } & Staged)
+  | { type: 'InstallAsked'; generation: number }
+  | { type: 'ValueInstalled'; generation: number }
   | { type: 'RollingStarted'; generation: number }
   | ({ type: 'WaveStarted' } & Wave)
   | {
@@ -54,30 +64,61 @@ export type RotationEvent =
       revision: number
       nodes: string[]
       excused: string[]
+      /** Lost nodes that a containment did not wait for. */
+      lost: string[]
     }
   | ({ type: 'NodeNacked'; revision: number; generation: number | null } & Nack)
   | { type: 'PromotionAsked'; generation: number; store: string }
-  | { type: 'StorePromoted'; generation: number; store: string; storeVersion: string }
+  | { type: 'StorePromoted'; generation: number; store: string; storeVersion: string; at: number }
   | { type: 'ConfirmingStarted'; generation: number }
   | { type: 'BaselineProbed'; generation: number; results: ProbeSeen[]; conclusive: boolean }
   | { type: 'SuccessorLive'; generation: number }
-  | { type: 'SuccessorAbandoned'; generation: number; reason: string; actor: string }
   | {
-      type: 'RetirementOpened'
+      type: 'SuccessorAbandoned'
       generation: number
-      control: number | null
-      because: 'replaced' | 'abandoned'
-      shown: boolean
-      restore: string[]
-      exceptions: string[]
-      at: number
+      reason: string
+      actor: string
+      superseded: boolean
+      /** Retirements that end here because their generation stays in use. */
+      dropped: number[]
+      /** A suspended generation that must be accepted again first. */
+      reinstate: number | null
     }
-  | { type: 'StoreRestored'; generation: number; store: string; storeVersion: string }
+  | ({ type: 'RetirementOpened'; at: number } & Pick<
+      Retirement,
+      'generation' | 'because' | 'step' | 'shown' | 'valid' | 'restore' | 'exceptions'
+    >)
+  /** An offboarding was called off. */
+  | {
+      type: 'OffboardingCancelled'
+      generation: number
+      reason: string
+      actor: string
+      reinstate: number | null
+    }
+  | { type: 'StoreRestored'; generation: number; store: string; storeVersion: string; at: number }
+  | { type: 'Reinstated'; generation: number }
   | { type: 'DrainingStarted'; generation: number; at: number }
   | { type: 'RevocationAnnounced'; generation: number; evidence: string[] }
   | { type: 'AuditAcknowledged'; generation: number }
-  | { type: 'RevocationStarted'; generation: number; at: number }
+  | { type: 'SuspensionStarted'; generation: number; at: number }
+  | { type: 'Suspended'; generation: number; at: number }
+  | {
+      type: 'RevocationStarted'
+      generation: number
+      mode: Mode
+      at: number
+      /** Until then a worker that held a lease could still act on it. */
+      lateUntil: number
+      /** Outbound: how often the authority is asked. */
+      revokes: number
+      /** Stores that must stop showing it. */
+      withdraw: string[]
+    }
+  | { type: 'StoreWithdrawn'; generation: number; store: string; storeVersion: string | null; at: number }
+  | { type: 'Revoked'; generation: number; round: number }
   | { type: 'ProvingStarted'; generation: number; at: number }
+  | { type: 'ProbeAsked'; generation: number; round: number }
   | { type: 'RefusalProbed'; generation: number; results: ProbeSeen[]; conclusive: boolean }
   | { type: 'StoreDestroyed'; generation: number; store: string }
   | { type: 'GenerationDead'; generation: number; exceptions: string[]; at: number }

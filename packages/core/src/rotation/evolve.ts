@@ -1,5 +1,7 @@
 import type { RotationEvent, Wave } from './events.ts'
-import type { Retirement, Rollout, Rotation, Successor } from './state.ts'
+import { FORMAT, type Mode, type Retirement, type Rollout, type Rotation, type Successor } from './state.ts'
+
+type Proved = Extract<RotationEvent, { type: 'WaveProved' }>
 
 /** The only writer of state. `rotation` is undefined for the first event, `RotationOpened`. */
 export function evolve(rotation: Rotation | undefined, event: RotationEvent): Rotation {
@@ -9,17 +11,29 @@ export function evolve(rotation: Rotation | undefined, event: RotationEvent): Ro
     case 'CauseJoined':
       return { ...rotation, joined: [...rotation.joined, event.cause] }
     case 'FollowUpNoted':
-      return { ...rotation, followUp: [...rotation.followUp, event.cause] }
+      return { ...rotation, followUp: [...rotation.followUp, { cause: event.cause, goal: event.goal }] }
+    case 'ModeRaised':
+      return hurried(rotation, event.mode)
+    case 'GenerationsCompromised':
+      return { ...rotation, compromised: [...rotation.compromised, ...event.generations] }
+    case 'SuccessorPlanned':
+      return { ...rotation, base: event.base, successor: planned(event.generation) }
+    case 'Settled':
+      return successor(rotation, { settled: true })
     case 'StagingStarted':
       return successor(rotation, { step: 'staging', waves: event.waves })
     case 'ValueStaged':
-      return successor(rotation, { staged: with_(rotation.successor.staged, event.store) })
+      return successor(rotation, (s) => ({ staged: with_(s.staged, event.store) }))
+    case 'InstallAsked':
+      return successor(rotation, { installAsked: true })
+    case 'ValueInstalled':
+      return successor(rotation, { installed: true })
     case 'RollingStarted':
       return successor(rotation, { step: 'rolling' })
     case 'WaveStarted':
       return waveStarted(rotation, event)
     case 'WaveProved':
-      return onRollout(rotation, event.revision, (rollout) => ({
+      return onRollout(excepting(rotation, event), event.revision, (rollout) => ({
         ...rollout,
         wave: rollout.wave + 1,
         nacks: [],
@@ -32,53 +46,51 @@ export function evolve(rotation: Rotation | undefined, event: RotationEvent): Ro
       }))
     }
     case 'PromotionAsked':
-      return successor(rotation, {
+      // Clients may present it from now on, whether or not a node was there to be told.
+      return successor(rotation, (s) => ({
         step: 'promoting',
-        // Clients may present it from now on, whether or not a node was there to be told.
         shown: true,
-        promoteAsked: with_(rotation.successor.promoteAsked, event.store),
-      })
+        promoteAsked: with_(s.promoteAsked, event.store),
+      }))
     case 'StorePromoted':
-      return successor(rotation, { promoted: with_(rotation.successor.promoted, event.store) })
+      return {
+        ...successor(rotation, (s) => ({ promoted: with_(s.promoted, event.store) })),
+        movedAt: event.at,
+      }
     case 'ConfirmingStarted':
       return successor(rotation, { step: 'confirming', rollout: null })
     case 'BaselineProbed':
-      return successor(rotation, {
-        baselineRounds: rotation.successor.baselineRounds + 1,
+      return successor(rotation, (s) => ({
+        baselineRounds: s.baselineRounds + 1,
         baselineDone: event.conclusive,
-      })
+      }))
     case 'SuccessorLive':
       return successor(rotation, { step: 'live', rollout: null })
     case 'SuccessorAbandoned':
       // The base stays in use: a retirement of it that has not revoked anything yet is dropped.
       return {
-        ...successor(rotation, { step: 'abandoned', rollout: null }),
+        ...successor(rotation, { step: 'abandoned', rollout: null, superseded: event.superseded }),
         epoch: rotation.epoch + 1,
+        retirements: rotation.retirements.filter((r) => !event.dropped.includes(r.generation)),
+        reinstate: event.reinstate,
+      }
+    case 'RetirementOpened':
+      return { ...rotation, retirements: [...rotation.retirements, retired(event)] }
+    case 'OffboardingCancelled':
+      return {
+        ...rotation,
+        goal: 'keep',
         retirements: [],
+        reinstate: event.reinstate,
+        epoch: rotation.epoch + 1,
       }
-    case 'RetirementOpened': {
-      const { generation, control, because, shown, restore, exceptions, at } = event
-      const retirement: Retirement = {
-        generation,
-        control,
-        because,
-        step: 'waiting',
-        since: at,
-        shown,
-        restore,
-        restored: [],
-        rollout: null,
-        announced: false,
-        acknowledged: false,
-        probeRounds: 0,
-        refused: false,
-        destroyed: [],
-        exceptions,
-      }
-      return { ...rotation, retirements: [...rotation.retirements, retirement] }
-    }
     case 'StoreRestored':
-      return retirement(rotation, event.generation, (r) => ({ restored: with_(r.restored, event.store) }))
+      return {
+        ...retirement(rotation, event.generation, (r) => ({ restored: with_(r.restored, event.store) })),
+        movedAt: event.at,
+      }
+    case 'Reinstated':
+      return { ...rotation, reinstate: null }
     case 'DrainingStarted':
       return retirement(rotation, event.generation, () => ({
         step: 'draining',
@@ -89,18 +101,48 @@ export function evolve(rotation: Rotation | undefined, event: RotationEvent): Ro
       return retirement(rotation, event.generation, () => ({ announced: true }))
     case 'AuditAcknowledged':
       return retirement(rotation, event.generation, () => ({ acknowledged: true }))
+    case 'SuspensionStarted':
+      return retirement(rotation, event.generation, () => ({ step: 'suspending', since: event.at }))
+    case 'Suspended':
+      return retirement(rotation, event.generation, () => ({ suspended: true, since: event.at }))
     case 'RevocationStarted':
-      return retirement(rotation, event.generation, () => ({ step: 'revoking', since: event.at }))
+      return {
+        ...retirement(rotation, event.generation, () => ({
+          step: 'revoking',
+          since: event.at,
+          rollout: null,
+          lateUntil: event.lateUntil,
+          revokesAsked: event.revokes,
+          withdraw: event.withdraw,
+        })),
+        reinstate: rotation.reinstate === event.generation ? null : rotation.reinstate,
+      }
+    case 'StoreWithdrawn':
+      return {
+        ...retirement(rotation, event.generation, (r) => ({ withdrawn: with_(r.withdrawn, event.store) })),
+        movedAt: event.storeVersion === null ? rotation.movedAt : event.at,
+      }
+    case 'Revoked':
+      return retirement(rotation, event.generation, (r) => ({
+        revokesDone: Math.max(r.revokesDone, event.round + 1),
+      }))
     case 'ProvingStarted':
       return retirement(rotation, event.generation, () => ({
         step: 'proving',
         since: event.at,
         rollout: null,
       }))
+    case 'ProbeAsked':
+      return retirement(rotation, event.generation, () => ({ probesAsked: event.round + 1 }))
     case 'RefusalProbed':
       return retirement(rotation, event.generation, (r) => ({
         probeRounds: r.probeRounds + 1,
         refused: event.conclusive,
+        // Where nothing else was there to be accepted, a refusal may be an outage: the outcome says so.
+        exceptions:
+          event.conclusive && event.results.some((seen) => seen.control === null)
+            ? [...r.exceptions, 'no_control']
+            : r.exceptions,
       }))
     case 'StoreDestroyed':
       return retirement(rotation, event.generation, (r) => ({ destroyed: with_(r.destroyed, event.store) }))
@@ -130,10 +172,12 @@ export function evolveAll(
 }
 
 function opened(event: Extract<RotationEvent, { type: 'RotationOpened' }>): Rotation {
-  const { id, credential, mode, cause, plan, base, generation, revision } = event
+  const { id, credential, goal, mode, compromised, cause, plan, base, generation, revision, movedAt } = event
   return {
+    format: FORMAT,
     id,
     credential,
+    goal,
     mode,
     epoch: 1,
     cause,
@@ -141,23 +185,78 @@ function opened(event: Extract<RotationEvent, { type: 'RotationOpened' }>): Rota
     followUp: [],
     plan,
     base,
+    compromised,
+    movedAt,
     revision,
     confirmRevision: 0,
-    successor: {
-      generation,
-      step: 'planned',
-      staged: [],
-      promoteAsked: [],
-      promoted: [],
-      waves: [],
-      rollout: null,
-      shown: false,
-      baselineRounds: 0,
-      baselineDone: false,
-    },
+    successor: generation === null ? null : planned(generation),
     retirements: [],
+    reinstate: null,
     holds: [],
     outcome: null,
+  }
+}
+
+function planned(generation: number): Successor {
+  return {
+    generation,
+    step: 'planned',
+    settled: false,
+    staged: [],
+    installAsked: false,
+    installed: false,
+    promoteAsked: [],
+    promoted: [],
+    waves: [],
+    rollout: null,
+    shown: false,
+    baselineRounds: 0,
+    baselineDone: false,
+    superseded: false,
+  }
+}
+
+function retired(event: Extract<RotationEvent, { type: 'RetirementOpened' }>): Retirement {
+  const { generation, because, step, shown, valid, restore, exceptions, at } = event
+  return {
+    generation,
+    because,
+    step,
+    since: at,
+    shown,
+    valid,
+    restore,
+    restored: [],
+    withdraw: [],
+    withdrawn: [],
+    rollout: null,
+    announced: false,
+    acknowledged: false,
+    suspended: false,
+    revokesAsked: 0,
+    revokesDone: 0,
+    lateUntil: 0,
+    probesAsked: 0,
+    probeRounds: 0,
+    refused: false,
+    destroyed: [],
+    exceptions,
+  }
+}
+
+/** Waves that were not told yet become one: what is urgent has no more canaries than the one under way. */
+function hurried(rotation: Rotation, mode: Mode): Rotation {
+  const merge = (rollout: Rollout | null): Rollout | null => {
+    if (!rollout) return null
+    const told = rollout.waves.slice(0, rollout.wave + 1)
+    const rest = rollout.waves.slice(rollout.wave + 1).flat()
+    return { ...rollout, waves: rest.length > 0 ? [...told, rest] : told }
+  }
+  return {
+    ...rotation,
+    mode,
+    successor: rotation.successor && { ...rotation.successor, rollout: merge(rotation.successor.rollout) },
+    retirements: rotation.retirements.map((r) => ({ ...r, rollout: merge(r.rollout) })),
   }
 }
 
@@ -179,18 +278,36 @@ function waveStarted(rotation: Rotation, wave: Wave): Rotation {
     : retirement(moved, wave.of, () => ({ rollout }))
 }
 
+/** A node that was excused from refusing a generation may accept it still: its death has that exception. */
+function excepting(rotation: Rotation, { purpose, revision, excused }: Proved): Rotation {
+  if (purpose !== 'narrow' || excused.length === 0) return rotation
+  return {
+    ...rotation,
+    retirements: rotation.retirements.map((r) =>
+      r.rollout?.revision === revision
+        ? { ...r, exceptions: [...r.exceptions, ...excused.map((node) => `excused ${node}`)] }
+        : r,
+    ),
+  }
+}
+
 function onRollout(rotation: Rotation, revision: number, change: (rollout: Rollout) => Rollout): Rotation {
   const of = (track: { rollout: Rollout | null }) =>
     track.rollout?.revision === revision ? { rollout: change(track.rollout) } : {}
   return {
     ...rotation,
-    successor: { ...rotation.successor, ...of(rotation.successor) },
+    successor: rotation.successor && { ...rotation.successor, ...of(rotation.successor) },
     retirements: rotation.retirements.map((r) => ({ ...r, ...of(r) })),
   }
 }
 
-function successor(rotation: Rotation, change: Partial<Successor>): Rotation {
-  return { ...rotation, successor: { ...rotation.successor, ...change } }
+function successor(
+  rotation: Rotation,
+  change: Partial<Successor> | ((successor: Successor) => Partial<Successor>),
+): Rotation {
+  const now = rotation.successor
+  if (!now) throw new Error(`rotation-0003: ${rotation.id} has no successor`)
+  return { ...rotation, successor: { ...now, ...(typeof change === 'function' ? change(now) : change) } }
 }
 
 function retirement(

@@ -1,63 +1,78 @@
 import type { Facts, Member } from './inputs.ts'
-import type { Plan, Retirement, Rotation } from './state.ts'
+import { isUp, modeFor, type Plan, type Retirement, type Rotation } from './state.ts'
 
 /** Something that a revocation still waits for. */
 export type Unmet = { reason: string; message: string }
 
 /**
- * May the retirement's generation be revoked now? In mode `rotate`: the successor is live (or, after a rollback, the
- * base is confirmed), every expected node proved its last desired state, nobody uses the old one, and the audit
- * topic has the intent. Judged under the rotation's lock, in the transaction that authorises the revocation.
+ * May the retirement's generation be revoked now? Judged under the credential's lock, in the transaction that
+ * authorises the revocation.
+ *
+ *  rotate    every expected node proved what stays after the stores moved, nobody uses what dies, and the audit topic
+ *            has the intent.
+ *  expedite  the proofs, but the drain is cut after its bound, and nothing waits for the audit topic.
+ *  contain   never asks: see takeover.ts.
  */
 export function gate(rotation: Rotation, retirement: Retirement, facts: Facts): Unmet[] {
   const unmet = [...unproved(rotation, retirement, facts), ...undrained(rotation, retirement, facts)]
   // Nobody to ask is not everybody in agreement: the old value may be accepted by nodes that were declared gone.
-  if (facts.members.length === 0)
+  if (facts.members.length === 0 && rotation.plan.direction === 'inbound')
     unmet.push({ reason: 'nobody', message: 'there is no node that could refuse it' })
-  if (!retirement.acknowledged)
+  if (modeFor(rotation, retirement.generation) === 'rotate' && !retirement.acknowledged)
     unmet.push({ reason: 'audit', message: 'the audit topic has not acknowledged the intent' })
   return unmet
 }
 
-/** Nodes that have not proved that they accept what stays (`control`), at the present plan. */
-function unproved(rotation: Rotation, retirement: Retirement, facts: Facts): Unmet[] {
-  const { control } = retirement
-  if (control === null) return []
-  return facts.members
-    .filter(
-      (m) => !m.excused && !(m.provedRevision >= rotation.confirmRevision && m.accepts.includes(control)),
-    )
-    .map((m) => ({ reason: 'unproved', message: `${m.node} has not proved generation ${control}` }))
+/** The generation that must be accepted everywhere while this one dies; null: there is none to be. */
+export function staysFor(rotation: Rotation, dying: number): number | null {
+  const { base, successor } = rotation
+  if (successor && successor.generation !== dying && isUp(successor)) return successor.generation
+  return base === dying ? null : base
 }
 
-/** Evidence that a generation is still used, or that nothing can be said about it. Empty: it is drained. */
+/** Nodes that have not proved that they accept what stays, at or after the last confirmation. */
+function unproved(rotation: Rotation, retirement: Retirement, facts: Facts): Unmet[] {
+  const stays = staysFor(rotation, retirement.generation)
+  if (stays === null) return []
+  return facts.members
+    .filter((m) => !m.excused && !(m.provedRevision >= rotation.confirmRevision && m.accepts.includes(stays)))
+    .map((m) => ({ reason: 'unproved', message: `${m.node} has not proved generation ${stays}` }))
+}
+
+/** Evidence that a generation is still used, or that nothing can be said about it. Empty: it is drained, or cut. */
 export function undrained(rotation: Rotation, retirement: Retirement, facts: Facts): Unmet[] {
   // What no store ever showed is in no client's hands, so there is no use to look for.
   if (retirement.because === 'abandoned' && retirement.restore.length === 0) return []
+  if (isCut(rotation, retirement, facts.now)) return []
   const { quietMs, readerCacheMs } = rotation.plan
   const unmet: Unmet[] = []
   const soonest = retirement.since + Math.max(quietMs, readerCacheMs)
-  if (facts.now < soonest)
+  if (facts.now < soonest && retirement.step === 'draining')
     unmet.push({ reason: 'window', message: `readers may hold it for ${soonest - facts.now} ms more` })
   for (const member of facts.members) {
     if (member.excused) continue
-    const message = inUse(member, retirement.generation, soonest, facts.now, rotation.plan)
+    const message = inUse(member, retirement, soonest, facts.now, rotation.plan)
     if (message) unmet.push({ reason: 'undrained', message: `${member.node} ${message}` })
   }
   return unmet
 }
 
+/** In an emergency the drain ends at its bound, whoever still uses it. */
+export function isCut(rotation: Rotation, { generation, since }: Retirement, now: number): boolean {
+  return modeFor(rotation, generation) !== 'rotate' && now >= since + rotation.plan.expediteDrainMs
+}
+
 /** What speaks against "unused". Judged at the node's last report: of the time after it nothing is known. */
 function inUse(
   { reportedAt, usage }: Member,
-  generation: number,
+  { generation, step }: Retirement,
   soonest: number,
   now: number,
   { quietMs, evidenceMs }: Plan,
 ): string | undefined {
   if (reportedAt === null) return 'has never reported counters'
   if (reportedAt < now - evidenceMs) return `has reported no counters for ${now - reportedAt} ms`
-  if (reportedAt < soonest) return 'has not reported since the window ended'
+  if (reportedAt < soonest && step === 'draining') return 'has not reported since the window ended'
   const used = usage.find((u) => u.generation === generation)
   if (!used) return undefined
   if (used.inFlight > 0) return `has ${used.inFlight} requests in flight`

@@ -1,5 +1,5 @@
 import type { RotationEvent } from './events.ts'
-import type { Hold, Rotation } from './state.ts'
+import { type Hold, type Rotation, rolloutsOf } from './state.ts'
 
 /** Places a hold, once for each reason and thing that it is about. */
 export function placeHold(rotation: Rotation, hold: Hold): RotationEvent[] {
@@ -14,38 +14,46 @@ export function lift({ reason, about }: Hold, because: string): RotationEvent {
   return { type: 'HoldLifted', reason, about, because }
 }
 
-/** The holds whose own cause is gone, after `events` happened. */
+/** The holds whose own cause is gone, after `events` led to `rotation`. */
 export function liftSettled(
   rotation: Rotation,
   events: RotationEvent[],
   doneEffect?: string,
 ): RotationEvent[] {
   return rotation.holds.flatMap((hold) => {
-    const because = settled(hold, events, doneEffect)
+    const because = settled(rotation, hold, events, doneEffect)
     return because === undefined ? [] : [lift(hold, because)]
   })
 }
 
-function settled(hold: Hold, events: RotationEvent[], doneEffect: string | undefined): string | undefined {
-  const generation = (event: { generation: number }) => `g${event.generation}` === hold.about
-  switch (hold.reason) {
+function settled(
+  rotation: Rotation,
+  { reason, about }: Hold,
+  events: RotationEvent[],
+  doneEffect: string | undefined,
+): string | undefined {
+  const isAbout = (event: { generation: number }) => `g${event.generation}` === about
+  switch (reason) {
     case 'effect_failed':
     case 'effect_struggling':
-      return hold.about === doneEffect ? 'it is done' : undefined
-    case 'wave_deadline':
-      return events.some((e) => e.type === 'WaveProved' && `r${e.revision}` === hold.about)
-        ? 'the wave is proved'
-        : undefined
+      return about === doneEffect ? 'it is done' : undefined
+    case 'wave_deadline': {
+      const waits = rolloutsOf(rotation).some((r) => `r${r.revision}` === about && r.wave < r.waves.length)
+      return waits ? undefined : 'nothing waits for the wave any more'
+    }
     case 'drain_cap':
-      return events.some((e) => e.type === 'RevocationStarted' && generation(e)) ? 'it is drained' : undefined
+      return events.some((e) => e.type === 'RevocationStarted' && isAbout(e)) ? 'it is drained' : undefined
     case 'not_refused':
-      return events.some((e) => e.type === 'RefusalProbed' && e.conclusive && generation(e))
+      return events.some((e) => e.type === 'RefusalProbed' && e.conclusive && isAbout(e))
         ? 'it is refused'
         : undefined
+    case 'no_slot':
+      return events.some((e) => e.type === 'StagingStarted' && isAbout(e)) ? 'there is room' : undefined
     case 'overdue':
-      // Only the end of the rotation ends it.
+    case 'human':
+      // Only the end of the rotation, or a human.
       return undefined
     default:
-      return hold.reason satisfies never
+      return reason satisfies never
   }
 }

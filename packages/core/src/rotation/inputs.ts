@@ -1,6 +1,6 @@
 import type { Effect, EffectResult, Timer } from './effects.ts'
 import type { RotationEvent } from './events.ts'
-import type { Cause, Nack } from './state.ts'
+import type { Cause, Goal, Mode, Nack } from './state.ts'
 
 /** What reached a rotation. Late and repeated input decides nothing. */
 export type Input =
@@ -16,17 +16,23 @@ export type Input =
   /** A node joined, was declared gone, or was excused. */
   | { type: 'NodesChanged' }
   | { type: 'AuditAcknowledged'; generation: number }
-  | { type: 'CauseAdded'; cause: Cause }
+  | ({ type: 'CauseAdded' } & Asked)
   | { type: 'RollbackAsked'; actor: string; reason: string }
+  | { type: 'HoldAsked'; actor: string; reason: string }
   | { type: 'ResumeAsked'; actor: string; reason: string }
+
+/** What a cause asks for. `compromised`: the generations that leaked; empty: the one in use, where that is clear. */
+export type Asked = { cause: Cause; mode: Mode; goal: Goal; compromised: number[] }
 
 /** One expected node: every node of the credential's workload that is not `gone`. */
 export type Member = {
   node: string
   excused: boolean
+  /** Not heard of for a while. It is still expected: only a containment does not wait for it. */
+  lost: boolean
   /** Highest revision that it proved, in a session that counts. */
   provedRevision: number
-  /** Generations that it proved to accept at that revision. */
+  /** Generations that it proved to accept (outbound: to present) at that revision. */
   accepts: number[]
   /** When its counters were last reported; null: never, so nothing can be concluded. Ledger's clock, milliseconds. */
   reportedAt: number | null
@@ -34,7 +40,14 @@ export type Member = {
 }
 
 /** The world as the ledger saw it, under the rotation's lock, in the transaction that will store the decision. */
-export type Facts = { now: number; members: Member[] }
+export type Facts = {
+  now: number
+  members: Member[]
+  /** The number that the next generation gets. */
+  nextGeneration: number
+  /** When the last lease that is held on an effect of this rotation ends; 0: none is held. */
+  leasedUntil: number
+}
 
 export type Decision = {
   events: RotationEvent[]

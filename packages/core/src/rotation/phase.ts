@@ -1,4 +1,4 @@
-import type { Rotation } from './state.ts'
+import type { Retirement, Rotation, Successor } from './state.ts'
 
 /** The one name that people see, derived from the two tracks. */
 export type Phase =
@@ -9,23 +9,24 @@ export type Phase =
   | 'Confirming'
   | 'RollingBack'
   | 'Draining'
+  | 'Suspended'
   | 'Revoking'
   | 'Proving'
   | 'Closed'
   | 'RolledBack'
+  | 'Cancelled'
 
-/** `held` beside it says that it waits for something that a human should know. */
-export function phaseOf(rotation: Rotation): Phase {
-  if (rotation.outcome) return rotation.outcome === 'closed' ? 'Closed' : 'RolledBack'
-  const retirement = rotation.retirements.find((r) => r.step !== 'dead')
-  if (retirement) {
-    if (retirement.step === 'waiting') return 'RollingBack'
-    if (retirement.step === 'draining') return 'Draining'
-    return retirement.step === 'revoking' ? 'Revoking' : 'Proving'
-  }
-  const { step } = rotation.successor
-  if (step === 'abandoned') return 'RollingBack'
-  return SUCCESSOR_PHASES[step]
+const OUTCOMES = { closed: 'Closed', 'rolled-back': 'RolledBack', cancelled: 'Cancelled' } as const
+
+/** `held` beside it says that it waits for something that a human should know of. */
+export function phaseOf({ outcome, successor, retirements }: Rotation): Phase {
+  if (outcome) return OUTCOMES[outcome]
+  // While a successor is on its way up, that is what people wait for, whatever dies beside it.
+  if (successor && successor.step !== 'live' && successor.step !== 'abandoned')
+    return SUCCESSOR_PHASES[successor.step]
+  const retirement = retirements.find((r) => r.step !== 'dead')
+  if (retirement) return RETIREMENT_PHASES[retirement.step]
+  return successor?.step === 'abandoned' ? 'RollingBack' : 'Draining'
 }
 
 const SUCCESSOR_PHASES = {
@@ -34,5 +35,13 @@ const SUCCESSOR_PHASES = {
   rolling: 'Rolling',
   promoting: 'Promoting',
   confirming: 'Confirming',
-  live: 'Draining',
-} as const satisfies Record<Exclude<Rotation['successor']['step'], 'abandoned'>, Phase>
+} as const satisfies Record<Exclude<Successor['step'], 'live' | 'abandoned'>, Phase>
+
+const RETIREMENT_PHASES = {
+  waiting: 'RollingBack',
+  draining: 'Draining',
+  suspending: 'Suspended',
+  revoking: 'Revoking',
+  proving: 'Proving',
+  dead: 'Proving',
+} as const satisfies Record<Retirement['step'], Phase>

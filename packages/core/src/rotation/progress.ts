@@ -2,25 +2,46 @@ import { gate, type Unmet } from './gate.ts'
 import type { Facts } from './inputs.ts'
 import { retirementMove } from './retirement.ts'
 import type { Move } from './rollout.ts'
-import type { Rotation } from './state.ts'
+import type { Outcome, Rotation } from './state.ts'
 import { successorMove } from './successor.ts'
+import { followsAnother, takeOver } from './takeover.ts'
 
 /** The next step that the present state allows by itself. Called again and again until it has nothing to say. */
 export function progress(rotation: Rotation, facts: Facts): Move | undefined {
-  if (rotation.outcome) return undefined
-  return successorMove(rotation, facts) ?? retirementMove(rotation, facts) ?? close(rotation)
+  if (rotation.outcome || isPaused(rotation)) return undefined
+  return (
+    takeOver(rotation, facts) ??
+    (rotation.reinstate === null ? successorMove(rotation, facts) : undefined) ??
+    (rotation.reinstate === null ? retirementMove(rotation, facts) : undefined) ??
+    close(rotation)
+  )
+}
+
+/** A human stopped a routine rotation. An emergency is stopped by nobody. */
+function isPaused({ mode, holds }: Rotation): boolean {
+  return mode === 'rotate' && holds.some((h) => h.reason === 'human')
 }
 
 function close(rotation: Rotation): Move | undefined {
-  const { successor, retirements } = rotation
-  const ended =
-    successor.step === 'live' ? 'closed' : successor.step === 'abandoned' ? 'rolled-back' : undefined
-  if (!ended || !retirements.every((r) => r.step === 'dead')) return undefined
+  const { retirements, reinstate } = rotation
+  const outcome = ended(rotation)
+  if (!outcome || reinstate !== null || !retirements.every((r) => r.step === 'dead')) return undefined
   const exceptions = retirements.flatMap((r) => r.exceptions)
-  return { events: [{ type: 'RotationClosed', outcome: ended, exceptions }], effects: [] }
+  return { events: [{ type: 'RotationClosed', outcome, exceptions }], effects: [] }
+}
+
+function ended(rotation: Rotation): Outcome | undefined {
+  const { goal, successor, retirements } = rotation
+  if (goal === 'keep') return 'cancelled'
+  if (goal === 'retire') return retirements.length > 0 ? 'closed' : undefined
+  if (successor?.step === 'live') return 'closed'
+  if (successor?.step !== 'abandoned' || followsAnother(rotation)) return undefined
+  return retirements.length > 0 ? 'rolled-back' : 'cancelled'
 }
 
 /** Why a retirement does not go on, for people. */
 export function unmet(rotation: Rotation, facts: Facts): Unmet[] {
-  return rotation.retirements.filter((r) => r.step === 'draining').flatMap((r) => gate(rotation, r, facts))
+  return rotation.retirements
+    .filter((r) => r.step === 'draining' || r.step === 'suspending')
+    .flatMap((r) => gate(rotation, r, facts))
 }

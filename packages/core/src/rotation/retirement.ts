@@ -1,38 +1,42 @@
-import { destroyEverywhere, look, probe } from './asks.ts'
-import type { RotationEvent, Wave } from './events.ts'
-import { gate, undrained } from './gate.ts'
+import { destroyEverywhere, drainLook, restore, suspend } from './asks.ts'
+import { gate, isCut, undrained } from './gate.ts'
 import type { Facts } from './inputs.ts'
+import { askProbe } from './probing.ts'
 import { everybody, type Move, nextWave, startWave } from './rollout.ts'
-import type { Retirement, Rotation } from './state.ts'
+import { modeFor, type Retirement, type Rotation, retirementOf } from './state.ts'
+import { hasWayBack, startRevocation, withoutBaseline } from './takeover.ts'
+
+/** How soon to look at the drain again. */
+const LOOK_AGAIN_MS = 500
 
 export function retirementMove(rotation: Rotation, facts: Facts): Move | undefined {
-  const { successor, retirements, base } = rotation
-  if (successor.step === 'live' && base !== null && retirements.length === 0)
-    return openRetirement(rotation, facts, base, successor.generation, 'replaced')
-  if (successor.step === 'abandoned' && retirements.length === 0)
-    return openRetirement(rotation, facts, successor.generation, base, 'abandoned')
-  for (const retirement of retirements) {
+  const opened = openBase(rotation, facts)
+  if (opened) return opened
+  for (const retirement of rotation.retirements) {
     const move = retire(rotation, retirement, facts)
     if (move) return move
   }
   return undefined
 }
 
-function openRetirement(
-  rotation: Rotation,
-  facts: Facts,
-  generation: number,
-  control: number | null,
-  because: Retirement['because'],
-): Move {
-  const { promoteAsked, baselineDone } = rotation.successor
-  const shown = because === 'replaced' || rotation.successor.shown
-  const restore = because === 'abandoned' && control !== null ? promoteAsked : []
-  const noControl = because === 'replaced' && !baselineDone
-  const exceptions = noControl ? ['no_positive_control'] : []
+/** The base is retired once its successor is live, or at once where none will follow. */
+function openBase(rotation: Rotation, facts: Facts): Move | undefined {
+  const { successor, base, goal } = rotation
+  if (base === null || goal === 'keep' || retirementOf(rotation, base)) return undefined
+  if (goal === 'replace' && successor?.step !== 'live') return undefined
   return {
     events: [
-      { type: 'RetirementOpened', generation, control, because, shown, restore, exceptions, at: facts.now },
+      {
+        type: 'RetirementOpened',
+        generation: base,
+        because: goal === 'retire' ? 'offboarded' : 'replaced',
+        step: 'waiting',
+        shown: true,
+        valid: true,
+        restore: [],
+        exceptions: goal === 'retire' ? [] : withoutBaseline(successor),
+        at: facts.now,
+      },
     ],
     effects: [],
   }
@@ -44,6 +48,8 @@ function retire(rotation: Rotation, retirement: Retirement, facts: Facts): Move 
       return waiting(rotation, retirement, facts)
     case 'draining':
       return draining(rotation, retirement, facts)
+    case 'suspending':
+      return suspending(rotation, retirement, facts)
     case 'revoking':
       return revoking(rotation, retirement, facts)
     case 'proving':
@@ -55,36 +61,60 @@ function retire(rotation: Rotation, retirement: Retirement, facts: Facts): Move 
   }
 }
 
-/** Stores back first, then every node confirms that it accepts what the clients come back to. */
 function waiting(rotation: Rotation, retirement: Retirement, facts: Facts): Move | undefined {
-  const { generation, control, shown, restore, restored, rollout } = retirement
-  if (restored.length < restore.length) return undefined
-  if (!shown) {
-    const events: RotationEvent[] = [{ type: 'ProvingStarted', generation, at: facts.now }]
-    return { events, effects: destroyEverywhere(rotation, generation, facts.now) }
+  const { generation, shown, valid } = retirement
+  const at = facts.now
+  if (!valid) {
+    if (!isBack(retirement)) return undefined
+    const effects = destroyEverywhere(rotation, generation, at)
+    return { events: [{ type: 'ProvingStarted', generation, at }], effects }
   }
-  if (restore.length > 0 && control !== null) {
-    if (!rollout) {
-      const back: Wave = {
-        track: 'retirement',
-        of: generation,
-        purpose: 'confirm',
-        waves: [everybody(facts)],
-        wave: 0,
-        nodes: everybody(facts),
-        revision: rotation.revision + 1,
-        accept: [control, generation],
-        refuse: [],
-        floor: control,
-      }
-      return startWave(rotation, facts, back)
-    }
-    if (rollout.wave < rollout.waves.length) return nextWave(rotation, rollout, facts)
-  }
+  // Nobody can use it, so nobody has to stop.
+  if (!shown) return startRevocation(rotation, retirement, facts)
+  const back = goBack(rotation, retirement, facts)
+  if (back !== 'done') return back
   return {
-    events: [{ type: 'DrainingStarted', generation, at: facts.now }],
-    effects: [look(rotation, generation, facts.now)],
+    events: [{ type: 'DrainingStarted', generation, at }],
+    effects: [drainLook(rotation, generation, at)],
   }
+}
+
+/** When the drain is looked at again: soon, and in an emergency no later than its bound. */
+export function nextLook(rotation: Rotation, { generation, since }: Retirement, now: number): number {
+  const bound = since + rotation.plan.expediteDrainMs
+  const isBounded = modeFor(rotation, generation) !== 'rotate' && bound > now
+  return isBounded ? Math.min(now + LOOK_AGAIN_MS, bound) : now + LOOK_AGAIN_MS
+}
+
+function isBack({ restore, restored }: Retirement): boolean {
+  return restored.length >= restore.length
+}
+
+/**
+ * After a rollback. Inbound: the stores go back (asked with the abandoning), then every node confirms what clients
+ * come back to. Outbound: nodes go back first, because a restarted one boots what the stores show; then the stores;
+ * then every node confirms.
+ */
+function goBack(rotation: Rotation, retirement: Retirement, facts: Facts): Move | undefined | 'done' {
+  const { generation, because, shown, rollout } = retirement
+  if (because !== 'abandoned' || !hasWayBack(rotation)) return 'done'
+  const isOutbound = rotation.plan.direction === 'outbound'
+  if (isOutbound && shown && !rollout)
+    return startWave(rotation, facts, { purpose: 'back', of: generation }, [everybody(facts)], 0)
+  if (rollout?.purpose === 'back' && rollout.wave < rollout.waves.length) {
+    const proved = nextWave(rotation, rollout, facts, { purpose: 'back', of: generation })
+    const { base } = rotation
+    if (!proved || base === null) return proved
+    const stores = retirement.restore.map((store) => restore(rotation, generation, base, store, facts.now))
+    return { events: proved.events, effects: [...proved.effects, ...stores] }
+  }
+  if (!isBack(retirement)) return undefined
+  if (retirement.restore.length === 0) return 'done'
+  if (rollout?.purpose !== 'confirm')
+    return startWave(rotation, facts, { purpose: 'confirm', of: generation }, [everybody(facts)], 0)
+  if (rollout.wave < rollout.waves.length)
+    return nextWave(rotation, rollout, facts, { purpose: 'confirm', of: generation })
+  return 'done'
 }
 
 /** Drained → announce the intent → the audit topic acknowledges → the gate. The look timer asks again and again. */
@@ -92,49 +122,65 @@ function draining(rotation: Rotation, retirement: Retirement, facts: Facts): Mov
   const { generation } = retirement
   if (!retirement.announced) {
     if (undrained(rotation, retirement, facts).length > 0) return undefined
-    const evidence = facts.members.map((m) => (m.excused ? `${m.node}: excused` : `${m.node}: unused`))
+    const isRoutine = !isCut(rotation, retirement, facts.now)
+    const evidence = facts.members.map((m) =>
+      m.excused ? `${m.node}: excused` : isRoutine ? `${m.node}: unused` : `${m.node}: cut`,
+    )
     return { events: [{ type: 'RevocationAnnounced', generation, evidence }], effects: [] }
   }
   if (gate(rotation, retirement, facts).length > 0) return undefined
-  return { events: [{ type: 'RevocationStarted', generation, at: facts.now }], effects: [] }
+  const suspends = rotation.plan.soakMs !== null && modeFor(rotation, generation) === 'rotate'
+  if (!suspends) return startRevocation(rotation, retirement, facts)
+  return {
+    events: [{ type: 'SuspensionStarted', generation, at: facts.now }],
+    effects: [suspend(rotation, generation, facts.now)],
+  }
+}
+
+/** Refused, but reversible, while it soaks; then the gate once more. An emergency does not soak. */
+function suspending(rotation: Rotation, retirement: Retirement, facts: Facts): Move | undefined {
+  const { generation, suspended, since } = retirement
+  const soaked = suspended && facts.now >= since + (rotation.plan.soakMs ?? 0)
+  if (!soaked && modeFor(rotation, generation) === 'rotate') return undefined
+  if (gate(rotation, retirement, facts).length > 0) return undefined
+  return startRevocation(rotation, retirement, facts)
 }
 
 /** The waves of the widening again, with who is here now: whoever joined later goes with the last one. */
-function rewave(rotation: Rotation, facts: Facts): string[][] {
+function rewave(rotation: Rotation, generation: number, facts: Facts): string[][] {
+  if (modeFor(rotation, generation) === 'contain')
+    return [everybody(facts)].filter((nodes) => nodes.length > 0)
   const here = new Set(everybody(facts))
-  const waves = rotation.successor.waves.map((nodes) => nodes.filter((node) => here.delete(node)))
+  const waves = (rotation.successor?.waves ?? []).map((nodes) => nodes.filter((node) => here.delete(node)))
   const last = waves.pop() ?? []
   return [...waves, [...last, ...here]].filter((nodes) => nodes.length > 0)
 }
 
 function revoking(rotation: Rotation, retirement: Retirement, facts: Facts): Move | undefined {
-  const { generation, control, rollout } = retirement
-  const narrow = (waves: string[][], index: number): Wave => ({
-    track: 'retirement',
-    of: generation,
-    purpose: 'narrow',
-    waves,
-    wave: index,
-    nodes: waves[index] ?? [],
-    revision: rotation.revision + 1,
-    accept: control === null ? [] : [control],
-    refuse: [generation],
-    floor: control ?? generation + 1,
-  })
+  const { generation, revokesAsked, revokesDone } = retirement
+  const moved =
+    rotation.plan.direction === 'inbound'
+      ? narrow(rotation, retirement, facts)
+      : goBack(rotation, retirement, facts)
+  if (moved !== 'done') return moved
+  if (revokesDone < revokesAsked) return undefined
+  return { events: [{ type: 'ProvingStarted', generation, at: facts.now }], effects: [] }
+}
+
+function narrow(rotation: Rotation, retirement: Retirement, facts: Facts): Move | undefined | 'done' {
+  const { generation, rollout } = retirement
+  const track = { purpose: 'narrow', of: generation } as const
   if (!rollout) {
-    const waves = rewave(rotation, facts)
-    if (waves.length > 0) return startWave(rotation, facts, narrow(waves, 0))
-  } else if (rollout.wave < rollout.waves.length) {
-    return nextWave(rotation, rollout, facts, (index) => narrow(rollout.waves, index))
+    const waves = rewave(rotation, generation, facts)
+    return waves.length > 0 ? startWave(rotation, facts, track, waves, 0) : 'done'
   }
-  return {
-    events: [{ type: 'ProvingStarted', generation, at: facts.now }],
-    effects: [probe(rotation, facts.now, { purpose: 'refusal', generation, control, round: 0 })],
-  }
+  return rollout.wave < rollout.waves.length ? nextWave(rotation, rollout, facts, track) : 'done'
 }
 
 function proving(rotation: Rotation, retirement: Retirement, facts: Facts): Move | undefined {
-  const { generation, shown, refused, destroyed, exceptions } = retirement
-  if ((shown && !refused) || destroyed.length < rotation.plan.stores.length) return undefined
+  const { generation, valid, refused, destroyed, exceptions, withdraw, withdrawn } = retirement
+  if (valid && !refused) return askProbe(rotation, retirement, facts)
+  const stores = rotation.plan.stores.length
+  if (destroyed.length < stores || withdrawn.length < withdraw.length || !isBack(retirement)) return undefined
   return { events: [{ type: 'GenerationDead', generation, exceptions, at: facts.now }], effects: [] }
 }

@@ -1,57 +1,92 @@
 import { deliver, waveDeadline } from './asks.ts'
+import { desired } from './desired.ts'
 import type { Effect } from './effects.ts'
 import type { RotationEvent, Wave } from './events.ts'
 import type { Facts, Member } from './inputs.ts'
-import type { Rollout, Rotation } from './state.ts'
+import { isDying, type Rollout, type Rotation } from './state.ts'
 
 /** One move, or undefined: nothing can move until something else happens. */
 export type Move = { events: RotationEvent[]; effects: Effect[] }
 
-/** Tells a wave of nodes what they shall hold. */
-export function startWave(rotation: Rotation, facts: Facts, next: Wave): Move {
-  const { nodes, revision } = next
-  const effects = [deliver(rotation, revision, nodes, facts.now), waveDeadline(rotation, revision, facts.now)]
-  return { events: [{ type: 'WaveStarted', ...next }], effects: nodes.length > 0 ? effects : [] }
+/** Which track's rollout it is: the successor's, or the retirement of a generation. */
+export type Track = { purpose: Wave['purpose']; of: number | 'successor' }
+
+/** Tells a wave of nodes what they shall hold now. */
+export function startWave(
+  rotation: Rotation,
+  facts: Facts,
+  track: Track,
+  waves: string[][],
+  wave: number,
+): Move {
+  const nodes = waves[wave] ?? []
+  const revision = rotation.revision + 1
+  const whose =
+    track.of === 'successor'
+      ? ({ track: 'successor' } as const)
+      : ({ track: 'retirement', of: track.of } as const)
+  const event: RotationEvent = {
+    type: 'WaveStarted',
+    ...whose,
+    purpose: track.purpose,
+    waves,
+    wave,
+    nodes,
+    revision,
+    ...desired(rotation, null),
+  }
+  const of = track.of === 'successor' ? (rotation.successor?.generation ?? 0) : track.of
+  const effects = [
+    deliver(rotation, of, revision, nodes, facts.now),
+    waveDeadline(rotation, of, revision, facts.now),
+  ]
+  return { events: [event], effects: nodes.length > 0 ? effects : [] }
 }
 
 /** The wave under way is proved: on to the next one, or to the end of the rollout. */
-export function nextWave(
-  rotation: Rotation,
-  rollout: Rollout,
-  facts: Facts,
-  build?: (index: number) => Wave,
-): Move | undefined {
-  const nodes = rollout.waves[rollout.wave] ?? []
-  const { missing, excused } = standing(nodes, rollout, facts.members)
+export function nextWave(rotation: Rotation, rollout: Rollout, facts: Facts, track: Track): Move | undefined {
+  const { purpose, wave, revision, waves } = rollout
+  const nodes = waves[wave] ?? []
+  const { missing, excused, lost } = standing(rotation, rollout, facts.members)
   if (missing.length > 0) return undefined
-  const { purpose, wave: index, revision } = rollout
-  const proved = nodes.filter((node) => !excused.includes(node))
+  const proved = nodes.filter((node) => !excused.includes(node) && !lost.includes(node))
   const events: RotationEvent[] = [
-    { type: 'WaveProved', purpose, wave: index, revision, nodes: proved, excused },
+    { type: 'WaveProved', purpose, wave, revision, nodes: proved, excused, lost },
   ]
-  if (!build || index + 1 >= rollout.waves.length) return { events, effects: [] }
-  const started = startWave(rotation, facts, build(index + 1))
+  if (wave + 1 >= waves.length) return { events, effects: [] }
+  const started = startWave(rotation, facts, track, waves, wave + 1)
   return { events: [...events, ...started.events], effects: started.effects }
 }
 
-/** Who of a wave still owes its proof. A node that is gone owes nothing; a lost one still does. */
-export function standing(nodes: string[], rollout: Rollout, members: Member[]) {
+/**
+ * Who of the wave under way still owes its proof. A node that is gone owes nothing; a lost one still does, unless a
+ * containment brings up what comes next: there is nothing else left that works.
+ */
+export function standing(rotation: Rotation, rollout: Rollout, members: Member[]) {
   const byName = new Map(members.map((m) => [m.node, m]))
   const missing: string[] = []
   const excused: string[] = []
-  for (const node of nodes) {
+  const lost: string[] = []
+  for (const node of rollout.waves[rollout.wave] ?? []) {
     const member = byName.get(node)
-    if (!member) continue
+    if (!member || proves(rotation, member, rollout)) continue
     if (member.excused) excused.push(node)
-    else if (!proves(member, rollout)) missing.push(node)
+    else if (member.lost && leavesLostBehind(rotation, rollout)) lost.push(node)
+    else missing.push(node)
   }
-  return { missing, excused }
+  return { missing, excused, lost }
 }
 
-function proves(member: Member, rollout: Rollout): boolean {
+/** Only on the way up: that a leaked generation is refused must be shown by everybody. */
+export function leavesLostBehind({ mode }: Rotation, { purpose }: { purpose: Rollout['purpose'] }): boolean {
+  return mode === 'contain' && purpose !== 'narrow'
+}
+
+/** What was asked then and has been revoked meanwhile is not asked any more. */
+function proves(rotation: Rotation, member: Member, rollout: Rollout): boolean {
   if (member.provedRevision < rollout.revision) return false
   return (
-    rollout.accept.every((g) => member.accepts.includes(g)) &&
+    rollout.accept.every((g) => member.accepts.includes(g) || isDying(rotation, g)) &&
     !rollout.refuse.some((g) => member.accepts.includes(g))
   )
 }

@@ -8,7 +8,8 @@ import {
 } from '@rekey/contracts'
 import type { StoreFaults } from './faults.ts'
 
-type Version = { version: number; stored?: StoredValue; callKey?: string }
+/** `stored` is absent for what somebody else wrote, and 'withdrawn' where readers shall find nothing. */
+type Version = { version: number; stored?: StoredValue | 'withdrawn'; callKey?: string }
 
 /** One secret in memory, as a server would hold it. Several stores can be bound to it. */
 export type MemorySecret = {
@@ -78,10 +79,12 @@ export function memoryWay(): MemoryWay {
 /** A Store without a server: each verb is one atomic request. Passes the same kit as the real ones. */
 export function memoryStore(secret: MemorySecret = memorySecret(), way: MemoryWay = memoryWay()): Store {
   const current = () => secret.versions.at(-1)
+  const holds = (seen: Version | undefined, generation: number) =>
+    typeof seen?.stored === 'object' && seen.stored.generation === generation
   const foreign = (why: string) => new RekeyError('foreign_writer', why)
 
   function readOf(found: Version | undefined): ReadValue | undefined {
-    if (!found) return undefined
+    if (!found || found.stored === 'withdrawn') return undefined
     if (!found.stored) throw foreign('current holds a version that Rekey did not write')
     return { ...found.stored, storeVersion: String(found.version) }
   }
@@ -110,7 +113,7 @@ export function memoryStore(secret: MemorySecret = memorySecret(), way: MemoryWa
       way.reach(call.signal, () => {
         const staged = secret.staged.get(generation)
         if (typeof staged === 'object') return { ...staged, storeVersion: 'staging' }
-        return readOf(secret.versions.findLast((seen) => seen.stored?.generation === generation))
+        return readOf(secret.versions.findLast((seen) => holds(seen, generation)))
       }),
 
     readCurrent: (call: Call) => way.reach(call.signal, () => readOf(current())),
@@ -118,7 +121,7 @@ export function memoryStore(secret: MemorySecret = memorySecret(), way: MemoryWa
     promote: (generation: number, expected: string | undefined, call: Call) =>
       way.reach(call.signal, () => {
         const now = current()
-        if (now?.stored?.generation === generation) return String(now.version)
+        if (now && holds(now, generation)) return String(now.version)
         if (String(now?.version) !== String(expected)) throw foreign('current is not what was expected')
         const staged = secret.staged.get(generation)
         if (!staged || staged === 'destroyed') {
@@ -134,13 +137,24 @@ export function memoryStore(secret: MemorySecret = memorySecret(), way: MemoryWa
         return ours ? String(ours.version) : write({ ...value }, call.key)
       }),
 
+    withdraw: (generation: number, call: Call) =>
+      way.reach(call.signal, () => {
+        const ours = secret.versions.find((seen) => seen.callKey === call.key)
+        if (ours) return String(ours.version)
+        const now = current()
+        if (!now || !holds(now, generation)) return undefined
+        const version = now.version + 1
+        secret.versions.push({ version, stored: 'withdrawn', callKey: call.key })
+        return String(version)
+      }),
+
     destroy: (generation: number, call: Call) =>
       way.reach(call.signal, () => {
-        if (current()?.stored?.generation === generation) {
+        if (holds(current(), generation)) {
           throw new RekeyError('not_allowed_now', `generation ${generation} is current`)
         }
         secret.staged.set(generation, 'destroyed')
-        secret.versions = secret.versions.filter((seen) => seen.stored?.generation !== generation)
+        secret.versions = secret.versions.filter((seen) => !holds(seen, generation))
       }),
 
     list: (call: Call) =>
@@ -150,7 +164,7 @@ export function memoryStore(secret: MemorySecret = memorySecret(), way: MemoryWa
           (seen, at): ListedVersion => ({
             storeVersion: String(seen.version),
             labels: at === last ? ['current'] : at === last - 1 ? ['previous'] : [],
-            ...(seen.stored && { generation: seen.stored.generation }),
+            ...(typeof seen.stored === 'object' && { generation: seen.stored.generation }),
           }),
         )
         const held = [...secret.staged].filter(([, staged]) => staged !== 'destroyed')

@@ -1,0 +1,28 @@
+import { isDying, type Retirement, type Rotation, retirementOf } from './state.ts'
+
+/**
+ * Generations that take up a slot of the authority, the successor aside. Inbound, a generation frees its slot with the
+ * start of its revocation, because from then on no node is told to accept it, so none is told to accept three.
+ * Outbound, when the authority has revoked it.
+ */
+export function occupying(rotation: Rotation): number[] {
+  const { base, retirements } = rotation
+  const leaving = retirements.filter((r) => r.valid && !freed(rotation, r)).map((r) => r.generation)
+  const stays = base !== null && !retirementOf(rotation, base) ? [base] : []
+  return [...new Set([...stays, ...leaving])]
+}
+
+function freed(rotation: Rotation, { generation, step, revokesDone }: Retirement): boolean {
+  if (step === 'proving' || step === 'dead') return true
+  return rotation.plan.direction === 'inbound' ? isDying(rotation, generation) : revokesDone > 0
+}
+
+/** Is there room for one more? Without it the successor waits, and nothing is minted. */
+export function hasFreeSlot(rotation: Rotation): boolean {
+  return occupying(rotation).length < rotation.plan.slots
+}
+
+/** With one slot nothing can overlap: only a containment, which ends the base first, gets a successor in. */
+export function canNeverOverlap(rotation: Rotation): boolean {
+  return rotation.plan.slots === 1 && rotation.base !== null && !isDying(rotation, rotation.base)
+}
