@@ -8,6 +8,8 @@ export type ConfigurationAnswer = { applied: boolean; changes: ConfigurationChan
 
 export type Started = { rotation: string; how: 'opened' | 'joined' | 'queued' }
 
+export type ExcusedAnswer = { node: string; credential: string | null; forMs: number }
+
 export type JudgedVerdict = Verdict & { digest: string }
 
 export type JudgementAnswer = {

@@ -4,6 +4,7 @@ import type { CredentialView, JournalEntry, RotationDetail, RotationView } from 
 import { Complaint } from './complaint.ts'
 import type {
   ConfigurationAnswer,
+  ExcusedAnswer,
   JudgedVerdict,
   JudgementAnswer,
   NodeAnswer,
@@ -66,8 +67,24 @@ export class ControlClient {
   rotate(credential: string, reason: string): Promise<Started> {
     return this.#post(`credentials/${encodeURIComponent(credential)}/rotate`, { reason })
   }
+  /** It leaked, and must go on serving. Without `generations`: the one in use. */
+  expedite(credential: string, reason: string, generations?: number[]): Promise<Started> {
+    return this.#post(`credentials/${encodeURIComponent(credential)}/expedite`, { reason, generations })
+  }
+  /** It leaked, and must stop working now, whoever still uses it. Without `generations`: the one in use. */
+  contain(credential: string, reason: string, generations?: number[]): Promise<Started> {
+    return this.#post(`credentials/${encodeURIComponent(credential)}/contain`, { reason, generations })
+  }
+  /** Offboards: the value in use ends, and none follows. */
+  retire(credential: string, reason: string): Promise<Started> {
+    return this.#post(`credentials/${encodeURIComponent(credential)}/retire`, { reason })
+  }
   rollback(rotation: string, reason: string): Promise<RotationView> {
     return this.#post(`rotations/${encodeURIComponent(rotation)}/rollback`, { reason })
+  }
+  /** Stops every step of a routine rotation until it is resumed. */
+  hold(rotation: string, reason: string): Promise<RotationView> {
+    return this.#post(`rotations/${encodeURIComponent(rotation)}/hold`, { reason })
   }
   resume(rotation: string, reason: string): Promise<RotationView> {
     return this.#post(`rotations/${encodeURIComponent(rotation)}/resume`, { reason })
@@ -104,6 +121,13 @@ export class ControlClient {
   }
   declareGone(node: string, reason: string): Promise<{ node: string; state: 'gone' }> {
     return this.#post(`nodes/${encodeURIComponent(node)}/gone`, { reason })
+  }
+  /** For a while nothing waits for this node's proof. Without `credential`: of all that it holds. */
+  excuse(
+    node: string,
+    about: { credential?: string; reason: string; forMs: number },
+  ): Promise<ExcusedAnswer> {
+    return this.#post(`nodes/${encodeURIComponent(node)}/excuse`, about)
   }
   version(): Promise<{ version: string; api: string }> {
     return this.#get('version')

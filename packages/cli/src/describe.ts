@@ -1,21 +1,27 @@
 import type { ProbeSeen, RotationEvent } from '@rekey/core'
 import type { JournalEntry } from '@rekey/ledger'
+import { holdWords } from './hold.ts'
 
 /** A journal entry in plain words. A phase that begins is named first. */
 export function describe(entry: JournalEntry): string {
   const event = { type: entry.type, ...entry.data } as RotationEvent
   switch (event.type) {
-    case 'RotationOpened': {
-      const what =
-        event.base === null
-          ? `generation ${event.generation} will be the first value`
-          : `generation ${event.generation} will replace generation ${event.base}`
-      return `Planned: ${what} of ${event.credential} (${because(event.cause)})`
-    }
+    case 'RotationOpened':
+      return opened(event)
     case 'CauseJoined':
       return `one more cause joins this rotation (${because(event.cause)})`
-    case 'FollowUpNoted':
-      return `one more cause waits for the rotation after this one (${because(event.cause)})`
+    case 'FollowUpNoted': {
+      const what = event.goal === 'retire' ? 'the offboarding' : 'one more cause'
+      return `${what} waits for the rotation after this one (${because(event.cause)})`
+    }
+    case 'ModeRaised':
+      return `${event.mode} from here on: ${event.because}`
+    case 'GenerationsCompromised':
+      return `${generations(event.generations)} leaked, says ${event.actor}: ${event.reason}`
+    case 'SuccessorPlanned':
+      return `Planned: ${successor(event)}`
+    case 'Settled':
+      return `the time in which causes gather is over; generation ${event.generation} comes next`
     case 'StagingStarted': {
       const nodes = event.waves.flat().length
       const told =
@@ -24,16 +30,16 @@ export function describe(entry: JournalEntry): string {
     }
     case 'ValueStaged':
       return `store ${event.store} holds generation ${event.generation} as pending`
+    case 'InstallAsked':
+      return `the authority is asked to accept generation ${event.generation}`
+    case 'ValueInstalled':
+      return `the authority accepts generation ${event.generation}`
     case 'RollingStarted':
-      return `Rolling: nodes learn to accept generation ${event.generation}`
+      return `Rolling: nodes learn generation ${event.generation}`
     case 'WaveStarted':
       return waveStarted(event)
-    case 'WaveProved': {
-      // Before the first node is enrolled, a wave is empty and proves nothing.
-      if (event.nodes.length === 0 && event.excused.length === 0) return `wave ${event.wave + 1}: ${NOBODY}`
-      const excused = event.excused.length > 0 ? `; excused: ${names(event.excused)}` : ''
-      return `wave ${event.wave + 1} ${PROVED[event.purpose]} by ${names(event.nodes)}${excused}`
-    }
+    case 'WaveProved':
+      return waveProved(event)
     case 'NodeNacked':
       return `${event.node} could not take it: ${event.reason} (${event.detail})`
     case 'PromotionAsked':
@@ -48,24 +54,49 @@ export function describe(entry: JournalEntry): string {
         : `probe: that the old value is still accepted could not be shown: ${endpoints(event.results)}`
     case 'SuccessorLive':
       return `generation ${event.generation} is live: every node there is has proved it`
-    case 'SuccessorAbandoned':
-      return `RollingBack: generation ${event.generation} is given up by ${event.actor}: ${event.reason}`
-    case 'RetirementOpened': {
-      const back = event.restore.length > 0 ? `; stores to put back: ${event.restore.join(', ')}` : ''
-      return `generation ${event.generation} must end, because it was ${event.because}${back}`
+    case 'SuccessorAbandoned': {
+      const what = event.superseded
+        ? `generation ${event.generation} leaked and is given up; another one follows`
+        : `generation ${event.generation} is given up by ${event.actor}: ${event.reason}`
+      return `RollingBack: ${what}${reinstated(event.reinstate)}`
+    }
+    case 'RetirementOpened':
+      return retirementOpened(event)
+    case 'OffboardingCancelled': {
+      const { generation, actor, reason, reinstate } = event
+      return `the offboarding is called off by ${actor}: ${reason}; generation ${generation} stays${reinstated(reinstate)}`
     }
     case 'StoreRestored':
       return `store ${event.store} shows the old value again`
     case 'DrainingStarted':
       return `Draining: waiting until nobody uses generation ${event.generation}`
-    case 'RevocationAnnounced':
-      return `generation ${event.generation} is unused; the audit topic is told that it will be revoked`
+    case 'Reinstated':
+      return `generation ${event.generation}, which was suspended, is accepted again`
+    case 'RevocationAnnounced': {
+      const isCut = event.evidence.some((line) => line.endsWith(': cut'))
+      const why = isCut ? 'is cut off, whoever still uses it' : 'is unused'
+      return `generation ${event.generation} ${why}; the audit topic is told that it will be revoked`
+    }
     case 'AuditAcknowledged':
       return `the audit topic has the intent to revoke generation ${event.generation}`
+    case 'SuspensionStarted':
+      return `Suspended: the authority is asked to refuse generation ${event.generation}, which can be undone`
+    case 'Suspended':
+      return `the authority refuses generation ${event.generation}; if somebody misses it, there is a way back`
     case 'RevocationStarted':
-      return `Revoking: nodes stop accepting generation ${event.generation}; there is no way back from here`
+      return revocationStarted(event)
+    case 'StoreWithdrawn':
+      return event.storeVersion === null
+        ? `store ${event.store} showed generation ${event.generation} to nobody any more`
+        : `store ${event.store} shows readers nothing in place of generation ${event.generation}`
+    case 'Revoked': {
+      const again = event.round > 0 ? ' once more, after the last lease that could have revived it' : ''
+      return `the authority has ended generation ${event.generation}${again}`
+    }
     case 'ProvingStarted':
       return `Proving: is generation ${event.generation} dead?`
+    case 'ProbeAsked':
+      return `probe: round ${event.round + 1}, is generation ${event.generation} refused?`
     case 'RefusalProbed':
       return event.conclusive
         ? `probe: generation ${event.generation} is refused at ${endpoints(event.results)}`
@@ -75,11 +106,11 @@ export function describe(entry: JournalEntry): string {
     case 'GenerationDead':
       return `generation ${event.generation} is dead${exceptions(event.exceptions)}`
     case 'HoldPlaced':
-      return `HELD: ${event.hold.reason.replaceAll('_', ' ')}: ${event.hold.detail}`
+      return `HELD: ${holdWords(event.hold)}`
     case 'HoldLifted':
       return `no longer held: ${event.because}`
     case 'RotationClosed':
-      return `${event.outcome === 'closed' ? 'Closed' : 'RolledBack'}${exceptions(event.exceptions)}`
+      return `${OUTCOMES[event.outcome]}${exceptions(event.exceptions)}`
     default:
       // A newer control may write entries that this command line does not know.
       event satisfies never
@@ -93,18 +124,78 @@ const PROVED = {
   widen: 'is proved',
   confirm: 'is proved again',
   narrow: 'is closed to the old value, proved',
+  back: 'is back on the old value, proved',
 }
 
-function waveStarted(event: Extract<RotationEvent, { type: 'WaveStarted' }>): string {
+const OUTCOMES = { closed: 'Closed', 'rolled-back': 'RolledBack', cancelled: 'Cancelled' }
+
+type Of<T extends RotationEvent['type']> = Extract<RotationEvent, { type: T }>
+
+function opened(event: Of<'RotationOpened'>): string {
+  const { credential, mode, generation, base, cause } = event
+  // Journals of 0.1 have neither a goal nor what leaked.
+  const compromised = event.compromised ?? []
+  const leaked = compromised.length > 0 ? `; ${mode}: ${generations(compromised)} leaked` : ''
+  const what =
+    generation === null
+      ? `generation ${base} of ${credential} shall end, and none follows`
+      : `Planned: ${successor({ generation, base })} of ${credential}`
+  const urgent = leaked === '' && mode !== 'rotate' ? `; ${mode}` : leaked
+  return `${what}${urgent} (${because(cause)})`
+}
+
+function successor({ generation, base }: { generation: number; base: number | null }): string {
+  return base === null
+    ? `generation ${generation} will be the first value`
+    : `generation ${generation} will replace generation ${base}`
+}
+
+function waveProved(event: Of<'WaveProved'>): string {
+  const { wave, purpose, nodes, excused } = event
+  // Journals of 0.1 name no lost nodes.
+  const lost = event.lost ?? []
+  // Before the first node is enrolled, a wave is empty and proves nothing.
+  if (nodes.length === 0 && excused.length === 0 && lost.length === 0) return `wave ${wave + 1}: ${NOBODY}`
+  const without = [
+    excused.length > 0 ? `; excused: ${names(excused)}` : '',
+    lost.length > 0 ? `; lost, and not waited for: ${names(lost)}` : '',
+  ].join('')
+  return `wave ${wave + 1} ${PROVED[purpose]} by ${names(nodes)}${without}`
+}
+
+function retirementOpened({ generation, because, restore }: Of<'RetirementOpened'>): string {
+  if (because === 'already-dead')
+    return `generation ${generation} was dead already; it is left to show that it is refused`
+  const back = restore.length > 0 ? `; stores to put back: ${restore.join(', ')}` : ''
+  return `generation ${generation} must end, because it was ${because}${back}`
+}
+
+function revocationStarted(event: Of<'RevocationStarted'>): string {
+  const { generation, mode } = event
+  // Journals of 0.1 say no more than the generation: it was a routine, and nodes were all there was.
+  const who = (event.revokes ?? 0) > 0 ? 'the authority ends' : 'nodes stop accepting'
+  const shown = event.withdraw ?? []
+  const withdrawn = shown.length > 0 ? `; no longer shown by ${shown.join(', ')}` : ''
+  const waived = mode === 'contain' ? '; contain: neither proofs nor a drain are waited for' : ''
+  return `Revoking: ${who} generation ${generation}; there is no way back from here${withdrawn}${waived}`
+}
+
+function reinstated(generation: number | null): string {
+  return typeof generation === 'number' ? `; generation ${generation} is suspended, and reinstated first` : ''
+}
+
+function waveStarted(event: Of<'WaveStarted'>): string {
   if (event.nodes.length === 0) return `wave ${event.wave + 1}: ${NOBODY}`
   const wave = `wave ${event.wave + 1}/${event.waves.length}: ${names(event.nodes)}`
   switch (event.purpose) {
     case 'widen':
-      return `${wave} shall accept ${generations(event.accept)}`
+      return `${wave} shall hold ${generations(event.accept)}`
     case 'confirm':
-      return `${wave} shall prove again to accept ${generations(event.accept)}`
+      return `${wave} shall prove again to hold ${generations(event.accept)}`
     case 'narrow':
       return `${wave} shall refuse ${generations(event.refuse)}`
+    case 'back':
+      return `${wave} shall go back to ${generations(event.accept)}`
     default:
       return event.purpose satisfies never
   }
@@ -122,6 +213,7 @@ function because({
   reason: string
 }) {
   if (kind === 'order') return `ordered by ${actor}: ${reason}`
+  if (kind === 'leak') return `leak reported by ${actor}: ${reason}`
   return rule === undefined ? reason : `rule ${rule}: ${reason}`
 }
 

@@ -16,7 +16,7 @@ export const MEANING: Record<ExitCode, string> = {
   1: 'error',
   2: 'there are differences',
   10: 'no rotation (the output says why)',
-  20: 'rolled back',
+  20: 'rolled back or called off',
   30: 'held: a human must look',
   40: 'the wait timed out; the rotation goes on',
 }

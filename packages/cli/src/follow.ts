@@ -1,10 +1,11 @@
-import type { Hold } from '@rekey/core'
+import type { Hold, Outcome } from '@rekey/core'
 import type { JournalEntry } from '@rekey/ledger'
 import type { ControlClient } from './control-client.ts'
 import { EXIT, type ExitCode } from './exit-code.ts'
+import { holdWords } from './hold.ts'
 
 export type Followed = {
-  end: 'closed' | 'rolled-back' | 'held' | 'timeout'
+  end: Outcome | 'held' | 'timeout'
   /** Why it is held, or what could not be shown. */
   detail: string
 }
@@ -31,7 +32,7 @@ export async function followRotation(
     for await (const watched of client.watch(rotation, { signal: AbortSignal.any([signal, held.signal]) })) {
       if (watched.type === 'end')
         return {
-          end: watched.outcome === 'closed' ? 'closed' : 'rolled-back',
+          end: outcomeOf(watched.outcome),
           detail: watched.exceptions.join(', '),
         }
       onEntry?.(watched.entry)
@@ -41,8 +42,8 @@ export async function followRotation(
         if (holds.size === 0) lift()
       }
       if (type !== 'HoldPlaced') continue
-      const { reason, about, detail } = data.hold as Hold
-      holds.set(`${reason} ${about}`, `${reason.replaceAll('_', ' ')}: ${detail}`)
+      const hold = data.hold as Hold
+      holds.set(`${hold.reason} ${hold.about}`, holdWords(hold))
       if (holdGraceMs !== undefined) timer ??= setTimeout(() => held.abort(), holdGraceMs)
     }
     const detail = [...holds.values()].join('; ')
@@ -53,11 +54,17 @@ export async function followRotation(
   }
 }
 
+/** What a newer control may call its end is not taken for a success. */
+function outcomeOf(outcome: string): Outcome {
+  return outcome === 'closed' || outcome === 'cancelled' ? outcome : 'rolled-back'
+}
+
 export function exitCodeOf({ end }: Followed): ExitCode {
   switch (end) {
     case 'closed':
       return EXIT.closed
     case 'rolled-back':
+    case 'cancelled':
       return EXIT.rolledBack
     case 'held':
       return EXIT.held

@@ -3,13 +3,18 @@ import { EXIT, type ExitCode } from './exit-code.ts'
 import type { Terminal } from './terminal.ts'
 import { verbAdder } from './verb.ts'
 import { addApply } from './verbs/apply.ts'
+import { addContain } from './verbs/contain.ts'
 import { addDiff } from './verbs/diff.ts'
 import { addEventSend } from './verbs/event-send.ts'
+import { addExcuse } from './verbs/excuse.ts'
+import { addExpedite } from './verbs/expedite.ts'
+import { addHold } from './verbs/hold.ts'
 import { addList } from './verbs/list.ts'
 import { addNodeGone } from './verbs/node-gone.ts'
 import { addNodeList } from './verbs/node-list.ts'
 import { addNodeToken } from './verbs/node-token.ts'
 import { addResume } from './verbs/resume.ts'
+import { addRetire } from './verbs/retire.ts'
 import { addRollback } from './verbs/rollback.ts'
 import { addRotate } from './verbs/rotate.ts'
 import { addRulesTest } from './verbs/rules-test.ts'
@@ -47,8 +52,13 @@ export function buildProgram(terminal: Terminal): { program: Command; result: { 
   addShow(verb, program)
   addWatch(verb, program)
   addRotate(verb, program)
-  addRollback(verb, program)
+  addExpedite(verb, program)
+  addContain(verb, program)
+  addRetire(verb, program)
+  addHold(verb, program)
   addResume(verb, program)
+  addRollback(verb, program)
+  addExcuse(verb, program)
   addRulesTest(verb, program.command('rules').description('Try the rules'))
   addEventSend(verb, program.command('event').description('Events that make credentials rotate'))
   const node = program.command('node').description('Serving nodes')

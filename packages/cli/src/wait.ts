@@ -44,9 +44,9 @@ export function holdGraceMs(options: WaitOptions): { holdGraceMs: number } {
 
 async function followOne(run: Run, started: Awaited, limits: Limits, label: string): Promise<ExitCode> {
   const follow = async (rotation: string) => {
-    let first: number | undefined
+    let aim = OLD_IS_DEAD
     const onEntry = (entry: JournalEntry) => {
-      if (entry.type === 'RotationOpened' && entry.data.base === null) first = Number(entry.data.generation)
+      aim = aimOf(entry) ?? aim
       if (limits.endsOnly) return
       run.print({ type: 'entry', entry }, `${entry.at.slice(11, 19)}  ${label}${plain(describe(entry))}`)
     }
@@ -54,7 +54,7 @@ async function followOne(run: Run, started: Awaited, limits: Limits, label: stri
     const exit = exitCodeOf(followed)
     run.print(
       { type: 'end', rotation, ...followed, exit },
-      `${label}${sentence(run, rotation, followed, first)}`,
+      `${label}${sentence(run, rotation, followed, aim)}`,
     )
     return { followed, exit }
   }
@@ -66,24 +66,28 @@ async function followOne(run: Run, started: Awaited, limits: Limits, label: stri
   const first = await follow(started.rotation)
   if (first.followed.end === 'held' || first.followed.end === 'timeout') return first.exit
   // It was opened in the transaction that closed the one before it.
-  const { generation } = await run.client.rotation(started.rotation)
+  const { openedAt } = await run.client.rotation(started.rotation)
   const later = await run.client.rotations({ credential: started.credential })
-  const next = later.filter((r) => r.generation > generation).sort((a, b) => a.generation - b.generation)[0]
+  const next = later
+    .filter((r) => r.openedAt > openedAt)
+    .sort((a, b) => (a.openedAt < b.openedAt ? -1 : 1))[0]
   return next ? (await follow(next.id)).exit : EXIT.noRotation
 }
 
-/** `first`: the generation that it made, where there was no value before it. */
-function sentence(
-  { terminal }: Run,
-  rotation: string,
-  { end, detail }: Followed,
-  first: number | undefined,
-): string {
-  const closed =
-    first === undefined ? 'the old value is proved dead' : `generation ${first} is current in every store`
+const OLD_IS_DEAD = 'the old value is proved dead'
+
+/** What its closing means, where an entry says something of it. Only what was in use before can be proved dead. */
+function aimOf({ type, data }: JournalEntry): string | undefined {
+  if (type !== 'RotationOpened' && type !== 'SuccessorPlanned') return undefined
+  if (data.goal === 'retire') return `generation ${data.base} is proved dead, and none follows`
+  return data.base === null ? `generation ${data.generation} is current in every store` : OLD_IS_DEAD
+}
+
+function sentence({ terminal }: Run, rotation: string, { end, detail }: Followed, aim: string): string {
   const [tone, text]: [Tone, string] = {
-    closed: ['good', `${rotation} closed: ${closed}`] as [Tone, string],
+    closed: ['good', `${rotation} closed: ${aim}`] as [Tone, string],
     'rolled-back': ['attention', `${rotation} was rolled back`] as [Tone, string],
+    cancelled: ['attention', `${rotation} was cancelled`] as [Tone, string],
     held: ['attention', `${rotation} is held; resume it or roll it back once you looked`] as [Tone, string],
     timeout: ['attention', `the wait for ${rotation} timed out; it goes on`] as [Tone, string],
   }[end]

@@ -284,7 +284,8 @@ describe('what goes wrong', () => {
 
   test('an order without a reason is refused before it is given', async () => {
     cli = await givenCli()
-    for (const verb of [['rotate'], ['rollback'], ['resume'], ['node', 'gone']])
+    const verbs = ['rotate', 'expedite', 'contain', 'retire', 'rollback', 'hold', 'resume'].map((v) => [v])
+    for (const verb of [...verbs, ['excuse', '--for', '1h'], ['node', 'gone']])
       expect(await cli.rekey([...verb, 'x', '--reason', ' '])).toMatchObject({
         exit: 1,
         err: expect.stringContaining('give a reason'),

@@ -42,6 +42,23 @@ describe('rotate --wait exits', () => {
     })
   })
 
+  test('with 20 when it was called off before anything had changed', async () => {
+    cli = await givenCli({ ...started, 'GET /v1/rotations/key-g2/watch': stream([], 'cancelled') })
+    expect(await cli.rekey(ROTATE)).toMatchObject({
+      exit: 20,
+      out: expect.stringContaining('key-g2 was cancelled'),
+    })
+  })
+
+  test('with 30 when a human holds it', async () => {
+    const human = { reason: 'human', about: 'key-g2', detail: 'held by operator/ben: wait', at: 1 }
+    const entries = [entry('HoldPlaced', { hold: human })]
+    cli = await givenCli({ ...started, 'GET /v1/rotations/key-g2/watch': stream(entries) })
+    const { exit, out } = await cli.rekey([...ROTATE, '--hold-grace', '50ms'])
+    expect(exit).toBe(30)
+    expect(out).toContain('once you looked (held by operator/ben: wait)')
+  })
+
   test('with 30 when a hold lasts', async () => {
     cli = await givenCli({ ...started, 'GET /v1/rotations/key-g2/watch': stream([hold]) })
     const { exit, out } = await cli.rekey([...ROTATE, '--hold-grace', '50ms'])
@@ -83,11 +100,11 @@ describe('rotate --wait exits', () => {
     cli = await givenCli({
       'POST /v1/credentials/key/rotate': { rotation: 'key-g2', how: 'queued' },
       'GET /v1/rotations/key-g2/watch': stream([], 'closed'),
-      'GET /v1/rotations/key-g2': { generation: 2 },
+      'GET /v1/rotations/key-g2': { openedAt: '2026-11-21T10:00:00.000Z' },
       'GET /v1/rotations': [
-        { id: 'key-g4', generation: 4 },
-        { id: 'key-g3', generation: 3 },
-        { id: 'key-g2', generation: 2 },
+        { id: 'key-g4', openedAt: '2026-11-21T10:09:00.000Z' },
+        { id: 'key-g3', openedAt: '2026-11-21T10:05:00.000Z' },
+        { id: 'key-g2', openedAt: '2026-11-21T10:00:00.000Z' },
       ],
       'GET /v1/rotations/key-g3/watch': stream([], 'rolled-back'),
     })
@@ -174,6 +191,33 @@ describe('watch', () => {
     const { exit, out } = await cli.rekey(['watch', 'key-g1'])
     expect(exit).toBe(0)
     expect(out.split('\n').at(-1)).toBe('key-g1 closed: generation 1 is current in every store')
+  })
+
+  test('of an offboarding says that none follows', async () => {
+    const opened = entry('RotationOpened', {
+      credential: 'key',
+      goal: 'retire',
+      mode: 'rotate',
+      base: 2,
+      generation: null,
+      cause: { kind: 'order', actor: 'operator/ana', reason: 'shut down' },
+    })
+    cli = await givenCli({ 'GET /v1/rotations/key-g2-end/watch': stream([opened], 'closed') })
+    const { out } = await cli.rekey(['watch', 'key-g2-end'])
+    expect(out.split('\n').at(-1)).toBe('key-g2-end closed: generation 2 is proved dead, and none follows')
+  })
+
+  test('of a first value that leaked and was replaced says what is current, or dead', async () => {
+    const opened = { credential: 'key', base: null, generation: 1, cause: { kind: 'order', reason: 'new' } }
+    const end = async (base: number | null) => {
+      const entries = [entry('RotationOpened', opened), entry('SuccessorPlanned', { generation: 2, base })]
+      cli = await givenCli({ 'GET /v1/rotations/key-g1/watch': stream(entries, 'closed') })
+      const { out } = await cli.rekey(['watch', 'key-g1'])
+      return out.split('\n').at(-1)
+    }
+    expect(await end(null)).toBe('key-g1 closed: generation 2 is current in every store')
+    await cli.close()
+    expect(await end(1)).toBe('key-g1 closed: the old value is proved dead')
   })
 
   test('reads its durations before it asks control', async () => {

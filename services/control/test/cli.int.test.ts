@@ -88,7 +88,7 @@ test('apply, watch, diff, list and show', async () => {
   expect(await rekey('diff', path)).toMatchObject({ exit: 0, out: '0 new, 0 changed, 3 unchanged\n' })
   expect((await rekey('list')).out).toMatch(/key +chat +prod +team +1 +1 live +-/)
   expect((await rekey('show', 'key-g1')).out).toMatch(/phase +Closed/)
-  expect((await rekey('list', 'rotations')).out).toMatch(/key-g1 +Closed/)
+  expect((await rekey('list', 'rotations')).out).toMatch(/key-g1 +rotate +Closed/)
 })
 
 test('the examples of this repository are accepted', async () => {
@@ -114,7 +114,7 @@ test('a typo in YAML names file, line and field, and nothing is applied', async 
   expect(await control.ledger.listCredentials()).toEqual([])
 })
 
-test('rotate --wait exits with 0 when the old value is dead, and with 20 after a rollback', async () => {
+test('rotate --wait exits with 0 when the old value is dead, and with 20 when it was called off', async () => {
   await configured()
   const workers = work()
   await rekey('watch', 'key')
@@ -130,10 +130,10 @@ test('rotate --wait exits with 0 when the old value is dead, and with 20 after a
   work()
   const { exit, out } = await waiting
   expect(exit).toBe(20)
-  expect(JSON.parse(out.trim().split('\n').at(-1) ?? '')).toMatchObject({ end: 'rolled-back', exit: 20 })
+  expect(JSON.parse(out.trim().split('\n').at(-1) ?? '')).toMatchObject({ end: 'cancelled', exit: 20 })
   expect(await rekey('rollback', 'key-g3', '--reason', 'x')).toMatchObject({
     exit: 1,
-    err: expect.stringContaining('the rotation has ended (rolled-back)'),
+    err: expect.stringContaining('the rotation has ended (cancelled)'),
   })
 })
 

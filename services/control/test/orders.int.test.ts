@@ -96,13 +96,29 @@ test('a rollback is taken while there is a way back, and refused with 409 after 
   await watched('key-g1')
   await workers.stop()
   await control.post('credentials/key/rotate', { reason: 'x' })
+  workers = scriptedWorkers(control.ledger, { breaks: 'promote' })
+  await expect
+    .poll(async () => (await control.get('rotations/key-g2')).body, { timeout: 20_000 })
+    .toMatchObject({ phase: 'Promoting', hold: { reason: 'effect_failed' } })
+  await workers.stop()
   const taken = await control.post('rotations/key-g2/rollback', { reason: 'wrong vendor' })
-  expect(taken).toMatchObject({ status: 200, body: { id: 'key-g2' } })
+  expect(taken).toMatchObject({ status: 200, body: { id: 'key-g2', phase: 'RollingBack' } })
   workers = scriptedWorkers(control.ledger)
   expect((await watched('key-g2')).text).toContain('"outcome":"rolled-back"')
   expect(await control.post('rotations/key-g2/rollback', { reason: 'again' })).toMatchObject({
     status: 409,
     body: { code: 'not_allowed_now', detail: 'cannot rollback key-g2: the rotation has ended (rolled-back)' },
+  })
+})
+
+test('what nothing outside knows of is cancelled at once', async () => {
+  workers = scriptedWorkers(control.ledger)
+  await watched('key-g1')
+  await workers.stop()
+  await control.post('credentials/key/rotate', { reason: 'x' })
+  expect(await control.post('rotations/key-g2/rollback', { reason: 'mistake' })).toMatchObject({
+    status: 200,
+    body: { phase: 'Cancelled', outcome: 'cancelled' },
   })
 })
 

@@ -79,9 +79,18 @@ function resultOf({ effect }: Leased): EffectResult {
       const seen = effect.purpose === 'baseline' ? '200' : '401'
       return { kind: 'probe', results: [{ endpoint: 'gw', verdict, seen, control: 'accepted' }] }
     }
+    case 'withdraw':
+      return { kind: 'withdraw', storeVersion: `withdrawn-g${effect.generation}` }
+    case 'install':
+    case 'suspend':
+    case 'reinstate':
+    case 'revoke':
     case 'destroy':
-      return { kind: 'destroy' }
-    default:
+      return { kind: effect.kind }
+    case 'deliver':
+    case 'timer':
       return { kind: 'deliver' }
+    default:
+      return effect satisfies never
   }
 }

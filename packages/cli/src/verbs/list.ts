@@ -53,12 +53,13 @@ async function listRotations({ client, print }: Run, options: ListOptions): Prom
   const rotations = await client.rotations({ limit, ...(credential === undefined ? {} : { credential }) })
   const rows = rotations.map((r) => [
     r.id,
+    r.goal === 'replace' ? r.mode : `${r.mode}, offboarding`,
     r.hold ? `${r.phase} (held)` : r.phase,
     r.openedAt.slice(0, 19).replace('T', ' '),
     r.closedAt?.slice(0, 19).replace('T', ' '),
     r.cause.rule === undefined ? r.cause.reason : `rule ${r.cause.rule}: ${r.cause.reason}`,
   ])
-  print(rotations, table(['ROTATION', 'PHASE', 'OPENED (UTC)', 'CLOSED (UTC)', 'CAUSE'], rows))
+  print(rotations, table(['ROTATION', 'MODE', 'PHASE', 'OPENED (UTC)', 'CLOSED (UTC)', 'CAUSE'], rows))
 }
 
 export async function listNodes({ client, print }: Run): Promise<void> {

@@ -6,7 +6,8 @@ import type { AddVerb } from '../verb.ts'
 export function addResume(verb: AddVerb, program: Command): void {
   verb<{ reason: string }>(program, {
     usage: 'resume <rotation>',
-    summary: 'Lift the hold of a rotation, and try again what had failed.',
+    summary:
+      'Lift the holds of a rotation, and try again what had failed. A hold whose cause is still there comes back.',
     example: 'rekey resume chat-gateway-key-g2 --reason "Vault is unsealed"',
     exits: [EXIT.closed, EXIT.failed],
     options: reasonOption,

@@ -2,6 +2,7 @@ import type { CredentialView, RotationDetail } from '@rekey/ledger'
 import type { Command } from 'commander'
 import { ControlError } from '../control-error.ts'
 import { EXIT } from '../exit-code.ts'
+import { holdWords } from '../hold.ts'
 import { sheet, table } from '../table.ts'
 import type { AddVerb } from '../verb.ts'
 
@@ -73,6 +74,17 @@ function showCredential(c: CredentialView): string {
   ].join('\n')
 }
 
+const GOALS = {
+  replace: 'replace the value',
+  retire: 'end the value, with none to follow',
+  keep: 'keep the value: the offboarding was called off',
+}
+
+function generationsOf({ base, generation }: RotationDetail): string {
+  if (generation === null) return `${base}`
+  return base === null ? `${generation} (the first)` : `${base} → ${generation}`
+}
+
 function showRotation(r: RotationDetail): string {
   const nodes = r.nodes.map((n) => [
     n.node,
@@ -90,19 +102,20 @@ function showRotation(r: RotationDetail): string {
       ['rotation', r.id],
       ['credential', r.credential],
       ['phase', r.hold ? `${r.phase} (held)` : r.phase],
-      ['generation', r.base === null ? `${r.generation} (the first)` : `${r.base} → ${r.generation}`],
+      ['mode', r.mode],
+      ['goal', GOALS[r.goal]],
+      ['generation', generationsOf(r)],
+      ...(r.compromised.length > 0 ? [['leaked', r.compromised.join(', ')] as [string, string]] : []),
       ['cause', r.cause.rule === undefined ? r.cause.reason : `rule ${r.cause.rule}: ${r.cause.reason}`],
       ['causes', `${r.causes} satisfied, ${r.followUps} for the rotation after it`],
       ['opened', r.openedAt],
       ['closed', r.closedAt],
-      ...(r.hold
-        ? [['held', `${r.hold.reason.replaceAll('_', ' ')}: ${r.hold.detail}`] as [string, string]]
-        : []),
+      ...r.holds.map((hold): [string, string] => ['held', holdWords(hold)]),
       ...r.waitsFor.map((what): [string, string] => ['waits for', what]),
       ...r.exceptions.map((what): [string, string] => ['not shown', what.replaceAll('_', ' ')]),
     ]),
     '',
-    table(['NODE', 'STATE', 'SHALL ACCEPT', 'PROVED', 'USE', 'REFUSED WITH'], nodes),
+    table(['NODE', 'STATE', 'SHALL HOLD', 'PROVED', 'USE', 'REFUSED WITH'], nodes),
     '',
     table(['EFFECT', 'STATE', 'ATTEMPTS'], effects),
   ].join('\n')

@@ -1,4 +1,5 @@
 import { Name, RekeyError } from '@rekey/contracts'
+import type { Goal, Mode } from '@rekey/core'
 import { z } from 'zod'
 import { ActorHeader, type Api, actorOf, answers, Order, SECURED, type Shared } from './route.ts'
 
@@ -26,8 +27,59 @@ const Started = z.object({
   rotation: z.string(),
   how: z
     .enum(['opened', 'joined', 'queued'])
-    .describe('queued: that rotation is under way, and exactly one more follows it'),
+    .describe(
+      'joined: that rotation serves this order too, or is taken over by it; queued: it is under way, and exactly one more follows it',
+    ),
 })
+
+/** Left out: the generation in use. Given: a repeat of the order can never mean a later one. */
+const EmergencyOrder = Order.extend({
+  generations: z
+    .array(z.number().int().min(1))
+    .min(1)
+    .max(100)
+    .optional()
+    .describe('Which leaked; without it the one in use, which is refused where two are'),
+})
+
+type CredentialOrder = { verb: string; mode: Mode; goal: Goal; summary: string; description: string }
+
+const ORDERS: CredentialOrder[] = [
+  {
+    verb: 'rotate',
+    mode: 'rotate',
+    goal: 'replace',
+    summary: 'Order a rotation, or join the one under way',
+    description: '409 `not_allowed_now` where the credential was offboarded.',
+  },
+  {
+    verb: 'retire',
+    mode: 'rotate',
+    goal: 'retire',
+    summary: 'Offboard: end the value in use, with no successor',
+    description:
+      'The value is drained by evidence and proved dead as in a rotation. Until its revocation starts, a rollback calls it off.',
+  },
+]
+
+const EMERGENCIES: CredentialOrder[] = [
+  {
+    verb: 'expedite',
+    mode: 'expedite',
+    goal: 'replace',
+    summary: 'It leaked, keep serving: replace it without windows, and cut the drain at its bound',
+    description:
+      'Takes over the rotation under way, or opens one. 409 `not_allowed_now` where it is not clear, or not so, what leaked.',
+  },
+  {
+    verb: 'contain',
+    mode: 'contain',
+    goal: 'replace',
+    summary: 'It leaked, stop the bleeding: revoke it now, while its successor is made',
+    description:
+      'Waives what protects clients: requests with the leaked value fail until clients have the next one. The record names who gave this order.',
+  },
+]
 
 const tags = ['credentials']
 
@@ -61,20 +113,39 @@ export function credentialRoutes(api: Api, { ledger }: Shared): void {
       return credential
     },
   )
-  api.post(
-    '/credentials/:name/rotate',
-    {
-      schema: {
-        summary: 'Order a rotation, or join the one under way',
-        tags,
-        security: SECURED,
-        headers: ActorHeader,
-        params: z.object({ name: Name }),
-        body: Order,
-        response: answers(Started),
-      },
-    },
-    async ({ params, body, headers }) =>
-      ledger.start(params.name, { kind: 'order', actor: actorOf(headers), reason: body.reason }),
-  )
+  for (const order of ORDERS)
+    api.post(
+      `/credentials/:name/${order.verb}`,
+      { schema: { ...orderSchema(order), body: Order } },
+      async ({ params, body, headers }) => give(order, params.name, actorOf(headers), body.reason, []),
+    )
+  for (const order of EMERGENCIES)
+    api.post(
+      `/credentials/:name/${order.verb}`,
+      { schema: { ...orderSchema(order), body: EmergencyOrder } },
+      async ({ params, body, headers }) =>
+        give(order, params.name, actorOf(headers), body.reason, [...new Set(body.generations)]),
+    )
+
+  function give(
+    { mode, goal }: CredentialOrder,
+    credential: string,
+    actor: string,
+    reason: string,
+    compromised: number[],
+  ) {
+    return ledger.start(credential, { cause: { kind: 'order', actor, reason }, mode, goal, compromised })
+  }
+}
+
+function orderSchema({ summary, description }: CredentialOrder) {
+  return {
+    summary,
+    description,
+    tags,
+    security: SECURED,
+    headers: ActorHeader,
+    params: z.object({ name: Name }),
+    response: answers(Started),
+  }
 }

@@ -10,6 +10,9 @@ const Node = z.object({
   heardAt: z.string().nullable(),
 })
 
+/** A node that is away for longer is gone, and comes back with a new join token. */
+const EXCUSED_MS_MAX = 30 * 86_400_000
+
 const tags = ['nodes']
 const params = z.object({ name: Name })
 
@@ -58,6 +61,32 @@ export function nodeRoutes(api: Api, { ledger }: Shared): void {
     async ({ params: { name }, body, headers }) => {
       await ledger.declareGone(name, actorOf(headers), body.reason)
       return { node: name, state: 'gone' as const }
+    },
+  )
+  api.post(
+    '/nodes/:name/excuse',
+    {
+      schema: {
+        summary: 'Excuse a node for a while: nothing waits for its proof, and somebody answers for it',
+        description:
+          'A value that dies meanwhile is dead except on this node: the outcome says so. It must refuse what is dead all the same.',
+        tags,
+        security: SECURED,
+        headers: ActorHeader,
+        params,
+        body: Order.extend({
+          credential: Name.optional().describe('Left out: every credential that the node holds'),
+          forMs: z.number().int().min(1_000).max(EXCUSED_MS_MAX),
+        }),
+        response: answers(
+          z.object({ node: z.string(), credential: z.string().nullable(), forMs: z.number().int() }),
+        ),
+      },
+    },
+    async ({ params: { name }, body: { credential, reason, forMs }, headers }) => {
+      const about = credential === undefined ? {} : { credential }
+      await ledger.excuse(name, { ...about, actor: actorOf(headers), reason, forMs })
+      return { node: name, credential: credential ?? null, forMs }
     },
   )
 }

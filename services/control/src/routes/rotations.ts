@@ -1,5 +1,5 @@
 import { Name, RekeyError } from '@rekey/contracts'
-import type { Input } from '@rekey/core'
+import { type Input, MODES } from '@rekey/core'
 import { z } from 'zod'
 import {
   ActorHeader,
@@ -13,15 +13,26 @@ import {
   type Shared,
 } from './route.ts'
 
+const Hold = z.object({
+  reason: z.string(),
+  about: z.string().describe("An effect's key, a wave's revision, a generation, or the rotation"),
+  detail: z.string(),
+  at: z.number(),
+})
+
 const Rotation = z.object({
   id: z.string(),
   credential: z.string(),
   phase: z.string(),
-  mode: z.string(),
-  generation: z.number().int().describe('The new one'),
+  goal: z
+    .enum(['replace', 'retire', 'keep'])
+    .describe('replace: a successor follows; retire: none does; keep: an offboarding that was called off'),
+  mode: z.enum(MODES),
+  compromised: z.array(z.number().int()).describe('Generations that leaked'),
+  generation: z.number().int().nullable().describe('The new one; null: an offboarding makes none'),
   base: z.number().int().nullable().describe('The one in use when it opened; null: there was none'),
   cause: z.object({
-    kind: z.enum(['change', 'order', 'first-value']),
+    kind: z.enum(['change', 'order', 'leak', 'first-value']),
     actor: z.string(),
     rule: z.string().optional(),
     event: z.string().optional(),
@@ -29,10 +40,9 @@ const Rotation = z.object({
   }),
   causes: z.number().int().describe('How many causes it satisfies'),
   followUps: z.number().int().describe('Causes that exactly one rotation will follow for'),
-  hold: z
-    .object({ reason: z.string(), detail: z.string(), effect: z.string().optional(), at: z.number() })
-    .nullable(),
-  outcome: z.string().nullable(),
+  hold: Hold.nullable().describe('The oldest one'),
+  holds: z.array(Hold),
+  outcome: z.string().nullable().describe('closed, rolled-back or cancelled'),
   exceptions: z.array(z.string()).describe('What could not be shown'),
   openedAt: z.string(),
   closedAt: z.string().nullable(),
@@ -143,9 +153,10 @@ export function rotationRoutes(api: Api, { ledger }: Shared): void {
     },
   )
   orderRoute('rollback', 'Give the new generation up and go back to the old one', 'RollbackAsked')
-  orderRoute('resume', 'Lift a hold, and try again what had failed', 'ResumeAsked')
+  orderRoute('hold', 'Stop every step of a routine rotation until it is resumed', 'HoldAsked')
+  orderRoute('resume', 'Lift the holds, and try again what had failed', 'ResumeAsked')
 
-  function orderRoute(verb: string, summary: string, type: 'RollbackAsked' | 'ResumeAsked') {
+  function orderRoute(verb: string, summary: string, type: 'RollbackAsked' | 'HoldAsked' | 'ResumeAsked') {
     api.post(
       `/rotations/:id/${verb}`,
       {

@@ -1,0 +1,73 @@
+import type { Command } from 'commander'
+import { Complaint } from './complaint.ts'
+import type { Started } from './control-answers.ts'
+import { deadline } from './deadline.ts'
+import { parseDuration } from './duration.ts'
+import { EXIT } from './exit-code.ts'
+import { reasonOption } from './reason.ts'
+import type { AddVerb, Run } from './verb.ts'
+import { holdGraceMs, type WaitOptions, waitFor, waitOptions } from './wait.ts'
+
+type OrderOptions = WaitOptions & { reason: string; generation?: number[] }
+
+/** An order about a credential, which opens a rotation or reaches the one under way. */
+export type CredentialOrder = {
+  name: string
+  summary: string
+  example: string
+  /** What became of the order, after the rotation's id. */
+  how: Record<Started['how'], string>
+  /** It is about leaked generations, which may be named. */
+  leaked?: true
+  give(
+    client: Run['client'],
+    credential: string,
+    reason: string,
+    generations: number[] | undefined,
+  ): Promise<Started>
+}
+
+export function addCredentialOrder(verb: AddVerb, program: Command, order: CredentialOrder): void {
+  const options = (command: Command) => {
+    reasonOption(command)
+    if (order.leaked)
+      command.option(
+        '--generation <n>',
+        'which leaked; may be repeated (default: the one in use, where that is clear)',
+        generation,
+      )
+    return waitOptions(command)
+  }
+  verb<OrderOptions>(program, {
+    usage: `${order.name} <credential>`,
+    summary: order.summary,
+    example: order.example,
+    exits: [EXIT.closed, EXIT.noRotation, EXIT.rolledBack, EXIT.held, EXIT.timeout, EXIT.failed],
+    options,
+    async run(run, [credential = ''], options) {
+      // Read before the order is given: a typo must not leave an order that nobody waits for.
+      const limits = holdGraceMs(options)
+      const timeoutMs = parseDuration(options.timeout)
+      const started = await order.give(run.client, credential, options.reason, options.generation)
+      run.print(
+        options.wait ? { type: 'started', ...started } : started,
+        `${started.rotation} ${order.how[started.how]}`,
+      )
+      if (!options.wait) return EXIT.closed
+      const end = deadline(timeoutMs)
+      try {
+        return await waitFor(run, [{ ...started, credential }], { signal: end.signal, ...limits })
+      } finally {
+        end.clear()
+      }
+    },
+  })
+}
+
+/** `1` or `g1`, as key ids and rotations spell it. */
+function generation(text: string, before: number[] = []): number[] {
+  const [, digits] = /^g?([1-9]\d{0,8})$/.exec(text) ?? []
+  if (digits === undefined)
+    throw new Complaint('bad_usage', `"${text}" is not a generation`, 'Write its number, such as 3.')
+  return [...before, Number(digits)]
+}
