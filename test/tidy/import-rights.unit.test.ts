@@ -12,7 +12,7 @@ const PACKAGES: Record<string, { may: string[]; types?: string[] }> = {
   events: { may: ['contracts', 'core'] },
   audit: { may: ['contracts', 'core'] },
   ledger: { may: ['contracts', 'core'] },
-  queues: { may: ['contracts'] },
+  queues: { may: ['runtime'] },
   runtime: { may: ['contracts'] },
   testing: { may: ['contracts'] },
   'backend-vault': { may: ['contracts'] },

@@ -40,6 +40,8 @@ export type StackOptions = {
   dir?: string
   only?: readonly ServerName[]
   ports?: 'fixed' | 'free'
+  /** Started here even where the environment names one: for whoever wants to kill it. */
+  own?: boolean
   onProgress?: Progress
 }
 
@@ -48,7 +50,7 @@ export type Addresses = Pick<Stack, 'kafka' | 'redis' | 'postgres' | 'vault' | '
 /** Each server, in this order: named by the environment, run by Docker where its daemon runs, or set up on this machine. */
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const wanted = new Set<ServerName>(options.only ?? SERVER_NAMES)
-  refuseOtherMachines(wanted, process.env)
+  if (!options.own) refuseOtherMachines(wanted, process.env)
   const progress = options.onProgress ?? (() => {})
   const ports: Ports = options.ports === 'fixed' ? fixedPort : freePort
   const dir = options.dir ? resolve(options.dir) : await mkdtemp(join(tmpdir(), 'rekey-stack-'))
@@ -87,7 +89,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
 
   try {
     for (const name of wanted) {
-      if (!(await fromEnvironment[name](addresses, dir))) continue
+      if (options.own || !(await fromEnvironment[name](addresses, dir))) continue
       servers[name] = givenServer(name)
       wanted.delete(name)
       progress(`${name} is given by the environment`)

@@ -182,13 +182,14 @@ export async function nextTimerMs(db: Database): Promise<number | undefined> {
   return rows[0]?.ms ?? undefined
 }
 
-/** Milliseconds until a worker should be woken for something; undefined: there is nothing. */
+/** Milliseconds until a worker should be woken for something; undefined: there is nothing within ten minutes. */
 export async function nextWorkMs(db: Database, resendMs: number): Promise<number | undefined> {
   const { rows } = await db.pool.query(
     `select (extract(epoch from min(greatest(due, ${LATE_UNTIL}, case
          when lease_until is not null and (relayed_at is null or relayed_at < lease_until) then lease_until
          else ${RESEND_AT} end)) - clock_timestamp()) * 1000)::bigint as ms
-     from effect e where state = 'pending' and kind <> 'timer'`,
+     from effect e
+     where state = 'pending' and kind <> 'timer' and due <= statement_timestamp() + interval '10 minutes'`,
     [resendMs],
   )
   return rows[0]?.ms ?? undefined

@@ -1,3 +1,4 @@
+export type { Direct } from './direct.ts'
 export type { Job } from './job.ts'
-export { connectQueues, type Queues } from './queues.ts'
+export { connectQueues, NoAnswer, type Queues } from './queues.ts'
 export { startWorker } from './worker.ts'

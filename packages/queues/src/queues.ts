@@ -1,16 +1,29 @@
+import type { Logger } from '@rekey/runtime'
 import { Queue } from 'bullmq'
 import { connectRedis } from './connection.ts'
 import type { Job } from './job.ts'
 
 export type Queues = {
+  /** Whether Redis answers: without it a wake-up would wait in this process, and come when nobody needs it. */
+  isReady(): boolean
+  /** Told whenever Redis answers, for the first time or again. */
+  onReady(heard: () => void): void
   /** Adds a job; the same id is added once while it waits. BullMQ refuses `:` in ids. */
   add(queue: string, id: string, job: Job): Promise<void>
   close(): Promise<void>
 }
 
-/** The sending side. Attempts are the ledger's business, so a job is tried once and leaves nothing behind. */
-export function connectQueues(redisUrl: string): Queues {
-  const redis = connectRedis(redisUrl)
+export class NoAnswer extends Error {}
+
+/** With Redis frozen the client would wait for ever. */
+const ADD_MS = 2_000
+
+/**
+ * The sending side. Attempts are the ledger's business, so a job is tried once and leaves nothing behind. Connects in
+ * the background.
+ */
+export function connectQueues(redisUrl: string, logger?: Pick<Logger, 'info' | 'warn'>): Queues {
+  const redis = connectRedis(redisUrl, logger)
   const queues = new Map<string, Queue>()
   const queue = (name: string) => {
     const known = queues.get(name)
@@ -21,16 +34,22 @@ export function connectQueues(redisUrl: string): Queues {
     return made
   }
   return {
+    isReady: () => redis.status === 'ready',
+    onReady(heard) {
+      redis.on('ready', heard)
+    },
     async add(name, id, job) {
-      await queue(name).add('effect', job, {
-        jobId: id,
-        attempts: 1,
-        removeOnComplete: true,
-        removeOnFail: true,
+      const options = { jobId: id, attempts: 1, removeOnComplete: true, removeOnFail: true }
+      const added = queue(name).add('effect', job, options)
+      added.catch(() => undefined)
+      let timer: NodeJS.Timeout | undefined
+      const late = new Promise<never>((_, reject) => {
+        timer = setTimeout(reject, ADD_MS, new NoAnswer('Redis does not answer'))
       })
+      await Promise.race([added, late]).finally(() => clearTimeout(timer))
     },
     async close() {
-      await Promise.all([...queues.values()].map((q) => q.close()))
+      if (redis.status === 'ready') await Promise.all([...queues.values()].map((q) => q.close()))
       redis.disconnect()
     },
   }

@@ -10,7 +10,7 @@ const logger = createLogger({ service: 'conductor' })
 const migrations = await migrate(env.DATABASE_URL)
 if (migrations.length > 0) logger.info({ migrations }, 'the ledger was brought up to date')
 const ledger = openLedger({ url: env.DATABASE_URL, name: 'rekey-conductor' })
-const queues = connectQueues(env.REDIS_URL)
+const queues = connectQueues(env.REDIS_URL, logger)
 const ending = new AbortController()
 const work = new Bell()
 const timers = new Bell()
@@ -19,6 +19,7 @@ const listener = ledger.onEffects(() => {
   work.ring()
   timers.ring()
 })
+queues.onReady(() => work.ring())
 const health = await serveHealth({ port: env.HEALTH_PORT, checks: [{ name: 'ledger', run: ledger.ping }] })
 
 // Two loops, so that Redis being away delays wake-ups only, never a deadline.
@@ -27,7 +28,8 @@ const loops = [
     'relay',
     work,
     () => relay({ ledger, queues, logger, resendMs: env.REKEY_RESEND_MS }),
-    () => ledger.nextWorkMs(env.REKEY_RESEND_MS),
+    // Without Redis nothing is sent; its return rings.
+    async () => (queues.isReady() ? ledger.nextWorkMs(env.REKEY_RESEND_MS) : undefined),
   ),
   loop('timers', timers, fireTimers, ledger.nextTimerMs),
 ]

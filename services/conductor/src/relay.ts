@@ -1,26 +1,31 @@
 import type { Ledger, Waiting } from '@rekey/ledger'
-import type { Queues } from '@rekey/queues'
+import { NoAnswer, type Queues } from '@rekey/queues'
 import type { Logger } from '@rekey/runtime'
 
 /** A cell: how many nodes one job names at the most. */
 const CELL = 100
-const SEND_MS = 2_000
 const LEASE_MS = 5_000
 
 export type RelayOptions = { ledger: Ledger; queues: Queues; logger: Logger; resendMs: number }
 
-/** Wakes workers for every due effect that nobody works on. A job only wakes: the ledger decides who may act. */
+/**
+ * Wakes workers for every due effect that nobody works on. A job only wakes: the ledger decides who may act. Without
+ * Redis nothing is marked as sent, and workers take what is due from the ledger.
+ */
 export async function relay({ ledger, queues, logger, resendMs }: RelayOptions): Promise<number> {
+  if (!queues.isReady()) return 0
   const waiting = await ledger.takeWaiting(resendMs)
   for (const effect of waiting) {
     const { key, relays, kind } = effect
     try {
       if (kind === 'deliver') await deliver(effect, ledger, queues)
-      else await send(queues, 'rotator', `${key}.${relays}`, { effect: key })
+      else await queues.add('rotator', `${key}.${relays}`, { effect: key })
       logger.debug({ effect: key, relays }, 'effect relayed')
     } catch (error) {
       // It is sent again later; the others are not kept waiting for it.
       logger.warn({ effect: key, error }, 'effect could not be relayed')
+      // Redis does not answer: each of the others would only wait as long.
+      if (error instanceof NoAnswer || !queues.isReady()) return 0
     }
   }
   return waiting.length
@@ -37,19 +42,8 @@ async function deliver(effect: Waiting, ledger: Ledger, queues: Queues): Promise
     for (let from = 0; from < nodes.length; from += CELL) {
       const cell = nodes.slice(from, from + CELL)
       const id = `${effect.key}.${effect.relays}.${from / CELL}`
-      await send(queues, `fleet-${instance}`, id, { effect: effect.key, nodes: cell })
+      await queues.add(`fleet-${instance}`, id, { effect: effect.key, nodes: cell })
     }
   }
   await ledger.complete(leased, { kind: 'deliver' }, 'conductor')
-}
-
-/** With Redis away the client would wait for ever; the wake-up is sent again later. */
-async function send(queues: Queues, queue: string, id: string, job: { effect: string; nodes?: string[] }) {
-  const sent = queues.add(queue, id, job)
-  sent.catch(() => undefined)
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(reject, SEND_MS, new Error('Redis does not answer'))
-  })
-  await Promise.race([sent, late]).finally(() => clearTimeout(timer))
 }

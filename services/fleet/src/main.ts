@@ -2,6 +2,7 @@ import { connectVault } from '@rekey/backend-vault'
 import { openLedger } from '@rekey/ledger'
 import { startWorker } from '@rekey/queues'
 import { createLogger, onShutdown, readConfig, secretFile, serveHealth } from '@rekey/runtime'
+import { takeDelivery } from './delivery-effect.ts'
 import { Environment } from './environment.ts'
 import { Fleet } from './fleet.ts'
 import { issueServerCertificate, keepRenewed, publishAuthority } from './server-certificate.ts'
@@ -33,12 +34,19 @@ async function start(): Promise<void> {
   })
   await fleet.start()
   const renewal = keepRenewed(certificate, { issue, apply: (next) => fleet.renewTls(next.tls), log })
-  const worker = await startWorker({
+  const worker = startWorker({
     redisUrl: env.REDIS_URL,
     queue: `fleet-${env.FLEET_INSTANCE}`,
     concurrency: 4,
+    // Where one fails, the reconciliation makes up for it.
     handler: (job) => fleet.delivery.deliver(job),
-    onError: (error) => log.warn({ error }, 'a delivery failed, the reconciliation makes up for it'),
+    direct: {
+      look: (wanted) => ledger.unattended({ ...wanted, worker: 'fleet' }),
+      take: (effect) =>
+        takeDelivery(effect, { ledger, delivery: fleet.delivery, worker: env.FLEET_INSTANCE }),
+      onNews: ledger.onEffects,
+    },
+    logger: log,
   })
   const health =
     env.FLEET_HEALTH_PORT === undefined

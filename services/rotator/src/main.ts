@@ -27,24 +27,30 @@ const leases = new Leases({
   leaseMs: env.REKEY_LEASE_MS,
   actMs: env.REKEY_ACT_MS,
 })
-const worker = await startWorker({
+const workOn = (effect: string) =>
+  work(effect, {
+    ledger,
+    leases,
+    logger,
+    worker: name,
+    hands: ({ spec }) => ({
+      stores: stores(spec),
+      // The prober reads Vault only: one reading identity is enough to try a value.
+      proberStores: proberStores({ ...spec, stores: spec.stores.filter((s) => s.kind === 'vault-kv') }),
+      authority: nodesAuthority(spec.authority),
+    }),
+  })
+const worker = startWorker({
   redisUrl: env.REDIS_URL,
   queue: 'rotator',
   concurrency: env.REKEY_CONCURRENCY,
-  handler: (job) =>
-    work(job.effect, {
-      ledger,
-      leases,
-      logger,
-      worker: name,
-      hands: ({ spec }) => ({
-        stores: stores(spec),
-        // The prober reads Vault only: one reading identity is enough to try a value.
-        proberStores: proberStores({ ...spec, stores: spec.stores.filter((s) => s.kind === 'vault-kv') }),
-        authority: nodesAuthority(spec.authority),
-      }),
-    }),
-  onError: (error) => logger.warn({ error }, 'job failed'),
+  handler: (job) => workOn(job.effect),
+  direct: {
+    look: (wanted) => ledger.unattended({ ...wanted, worker: 'rotator' }),
+    take: workOn,
+    onNews: ledger.onEffects,
+  },
+  logger,
 })
 const health = await serveHealth({
   port: env.HEALTH_PORT,
