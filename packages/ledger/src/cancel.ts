@@ -17,11 +17,12 @@ export async function cancelTracks(
   )
 }
 
-/** Past the point of no return nothing may make it acceptable again. */
+/** Past the point of no return nothing may make it acceptable again, or show it again. */
 export async function cancelContrary(tx: Queryable, { id }: Rotation, generation: number): Promise<void> {
   await tx.query(
-    `${CANCEL} and state in ('pending', 'failed') and kind in ('install', 'suspend', 'reinstate')
-       and (spec ->> 'generation')::int = $2`,
+    `${CANCEL} and state in ('pending', 'failed')
+       and (kind in ('install', 'suspend', 'reinstate') and (spec ->> 'generation')::int = $2
+            or kind = 'restore' and (spec ->> 'base')::int = $2)`,
     [id, generation],
   )
 }

@@ -39,12 +39,13 @@ export type Leased = {
 }
 
 /**
- * Until when a late act may come: an older plan's effect on the same target may act until its lease ends, and `e` waits
- * for that. Null: nothing may, or it is too urgent to wait, and comes again after that.
+ * Until when a late act may come: a cancelled effect on the same target, or an older plan's, may act until its lease
+ * ends, and `e` waits for that. Null: nothing may, or it is too urgent to wait, and comes again after that.
  */
 const LATE_UNTIL = `(
   select max(other.lease_until) from effect other
-  where other.rotation = e.rotation and other.store = e.store and other.epoch < e.epoch and other.state <> 'done'
+  where other.rotation = e.rotation and other.store = e.store and other.key <> e.key
+    and (other.epoch < e.epoch and other.state <> 'done' or other.state = 'cancelled')
     and e.spec ->> 'urgent' is distinct from 'true')`
 
 /**

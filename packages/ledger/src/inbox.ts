@@ -1,5 +1,5 @@
 import type { Verdict } from '@rekey/contracts'
-import { apply, type Change, judge, type KnownWorkload, type Rule } from '@rekey/core'
+import { apply, type Change, judge, type KnownWorkload, type Match, type Rule } from '@rekey/core'
 import { clock, type Database, type Queryable } from './database.ts'
 import { append } from './journal.ts'
 import { startIn } from './submit.ts'
@@ -47,8 +47,13 @@ export async function receive(db: Database, event: Received & { change: Change }
         rotations: [],
       }
     const rotations: Verdict['rotations'] = []
-    // Credentials are locked in the order of their names, so that two events cannot wait for each other.
-    const matches = judgement.matches.toSorted((a, b) => (a.credential < b.credential ? -1 : 1))
+    const matches = await inUse(tx, judgement.matches)
+    if (matches.length === 0)
+      return {
+        verdict: 'no-rule',
+        reason: `${known.name} changed (${what}), and what the rules name was offboarded`,
+        rotations: [],
+      }
     for (const { credential, rule } of matches) {
       const { source, id, emitter } = event
       const reason = `${known.name}: ${what}`
@@ -64,6 +69,16 @@ export async function receive(db: Database, event: Received & { change: Change }
     const verdict = how('opened') ? 'rotation-opened' : how('joined') ? 'joined' : 'queued'
     return { verdict, reason: `${known.name} changed: ${what}`, rotations }
   })
+}
+
+/** What was offboarded is rotated no more. In the order of their names, so that two events cannot wait for each other. */
+async function inUse(tx: Queryable, matches: Match[]): Promise<Match[]> {
+  const names = matches.map((m) => m.credential)
+  const { rows } = await tx.query(
+    'select name from credential where name = any($1) and retired_at is null order by name for update',
+    [names],
+  )
+  return rows.flatMap(({ name }) => matches.find((m) => m.credential === name) ?? [])
 }
 
 /** Records that a readable id came with content that is no event we know. */

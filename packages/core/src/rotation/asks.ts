@@ -67,8 +67,15 @@ export function withdraw(rotation: Rotation, generation: number, store: string, 
   return { key: name, due, of: generation, kind: 'withdraw', store, generation }
 }
 
+/** With the epoch: what was reinstated after a rollback may be suspended again. */
 export function suspend(rotation: Rotation, generation: number, due: number): Effect {
-  return { key: key(rotation, 'suspend', `g${generation}`), due, of: generation, kind: 'suspend', generation }
+  return {
+    key: key(rotation, 'suspend', `g${generation}-e${rotation.epoch}`),
+    due,
+    of: generation,
+    kind: 'suspend',
+    generation,
+  }
 }
 
 /** It outlives the track that asked for it: a suspended base must come back. */

@@ -26,12 +26,13 @@ function accepted(rotation: Rotation): number[] {
   return ascending(all.filter((g) => !isDying(rotation, g)))
 }
 
-/** Outbound: a node presents the successor from its wave on, else the base. What is revoked is of no use to it. */
+/** Outbound: a node presents the successor from its wave on, else the base, else what is not revoked yet. */
 function presented(rotation: Rotation): number[] {
-  const { base, successor } = rotation
-  const present =
-    successor && isUp(successor) && !isDying(rotation, successor.generation) ? successor.generation : base
-  return isDying(rotation, present) ? [] : listed(present)
+  const { base, successor, retirements } = rotation
+  const up = successor && isUp(successor) ? [successor.generation] : []
+  const leaving = retirements.filter((r) => r.shown).map((r) => r.generation)
+  const [present = null] = [...up, ...listed(base), ...leaving].filter((g) => !isDying(rotation, g))
+  return listed(present)
 }
 
 /** Below it nothing becomes ready: the least that is accepted, or one above all that dies. */

@@ -86,7 +86,7 @@ export type RotationEvent =
     }
   | ({ type: 'RetirementOpened'; at: number } & Pick<
       Retirement,
-      'generation' | 'because' | 'step' | 'shown' | 'valid' | 'restore' | 'exceptions'
+      'generation' | 'because' | 'step' | 'shown' | 'valid' | 'back' | 'restore' | 'exceptions'
     >)
   /** An offboarding was called off. */
   | {

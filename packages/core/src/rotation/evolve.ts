@@ -92,10 +92,10 @@ export function evolve(rotation: Rotation | undefined, event: RotationEvent): Ro
     case 'Reinstated':
       return { ...rotation, reinstate: null }
     case 'DrainingStarted':
-      return retirement(rotation, event.generation, () => ({
+      return retirement(rotation, event.generation, (r) => ({
         step: 'draining',
         since: event.at,
-        rollout: null,
+        rollout: keptRollout(rotation, r),
       }))
     case 'RevocationAnnounced':
       return retirement(rotation, event.generation, () => ({ announced: true }))
@@ -107,10 +107,10 @@ export function evolve(rotation: Rotation | undefined, event: RotationEvent): Ro
       return retirement(rotation, event.generation, () => ({ suspended: true, since: event.at }))
     case 'RevocationStarted':
       return {
-        ...retirement(rotation, event.generation, () => ({
+        ...retirement(withoutWayBack(rotation, event.generation), event.generation, (r) => ({
           step: 'revoking',
           since: event.at,
-          rollout: null,
+          rollout: keptRollout(rotation, r),
           lateUntil: event.lateUntil,
           revokesAsked: event.revokes,
           withdraw: event.withdraw,
@@ -217,7 +217,7 @@ function planned(generation: number): Successor {
 }
 
 function retired(event: Extract<RotationEvent, { type: 'RetirementOpened' }>): Retirement {
-  const { generation, because, step, shown, valid, restore, exceptions, at } = event
+  const { generation, because, step, shown, valid, back, restore, exceptions, at } = event
   return {
     generation,
     because,
@@ -225,6 +225,7 @@ function retired(event: Extract<RotationEvent, { type: 'RetirementOpened' }>): R
     since: at,
     shown,
     valid,
+    back,
     restore,
     restored: [],
     withdraw: [],
@@ -276,6 +277,20 @@ function waveStarted(rotation: Rotation, wave: Wave): Rotation {
   return wave.of === undefined
     ? successor(moved, { rollout, shown: true })
     : retirement(moved, wave.of, () => ({ rollout }))
+}
+
+/** Inbound, narrowing is a rollout of its own. Outbound, nodes may still be on their way back. */
+function keptRollout({ plan }: Rotation, { rollout }: Retirement): Rollout | null {
+  return plan.direction === 'inbound' ? null : rollout
+}
+
+/** Nothing goes back to a generation that is being revoked. */
+function withoutWayBack(rotation: Rotation, generation: number): Rotation {
+  const lost = (r: Retirement) => r.back === generation
+  return {
+    ...rotation,
+    retirements: rotation.retirements.map((r) => (lost(r) ? { ...r, back: null, restore: r.restored } : r)),
+  }
 }
 
 /** A node that was excused from refusing a generation may accept it still: its death has that exception. */

@@ -1,5 +1,6 @@
 import type { Facts, Member } from './inputs.ts'
-import { isUp, modeFor, type Plan, type Retirement, type Rotation } from './state.ts'
+import { isDying, isUp, modeFor, type Plan, type Retirement, type Rotation } from './state.ts'
+import { isToCome } from './takeover.ts'
 
 /** Something that a revocation still waits for. */
 export type Unmet = { reason: string; message: string }
@@ -23,17 +24,20 @@ export function gate(rotation: Rotation, retirement: Retirement, facts: Facts): 
   return unmet
 }
 
-/** The generation that must be accepted everywhere while this one dies; null: there is none to be. */
-export function staysFor(rotation: Rotation, dying: number): number | null {
+/** The generation that must be accepted everywhere while this one dies; null: there is none. */
+function staysFor(rotation: Rotation, dying: number): number | null {
   const { base, successor } = rotation
   if (successor && successor.generation !== dying && isUp(successor)) return successor.generation
-  return base === dying ? null : base
+  return base === dying || isDying(rotation, base) ? null : base
 }
 
 /** Nodes that have not proved that they accept what stays, at or after the last confirmation. */
 function unproved(rotation: Rotation, retirement: Retirement, facts: Facts): Unmet[] {
   const stays = staysFor(rotation, retirement.generation)
-  if (stays === null) return []
+  if (stays === null)
+    return isToCome(rotation)
+      ? [{ reason: 'unproved', message: 'the generation that follows is not up yet' }]
+      : []
   return facts.members
     .filter((m) => !m.excused && !(m.provedRevision >= rotation.confirmRevision && m.accepts.includes(stays)))
     .map((m) => ({ reason: 'unproved', message: `${m.node} has not proved generation ${stays}` }))

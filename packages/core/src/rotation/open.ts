@@ -62,6 +62,7 @@ function foundDead(generation: number, facts: Facts): RotationEvent {
     step: 'proving',
     shown: true,
     valid: true,
+    back: null,
     restore: [],
     exceptions: ['no_positive_control'],
     at: facts.now,

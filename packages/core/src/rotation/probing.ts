@@ -4,7 +4,7 @@ import { placeHold } from './holds.ts'
 import type { Facts } from './inputs.ts'
 import type { Move } from './rollout.ts'
 import { isDying, type Retirement, type Rotation, type Successor } from './state.ts'
-import { followsAnother } from './takeover.ts'
+import { isToCome } from './takeover.ts'
 
 /** How long to wait before probing again, by round: the refusal lag of a gateway is short, a hold is not helped by haste. */
 const PROBE_AGAIN_MS = [500, 1_000, 2_000, 5_000, 10_000, 30_000]
@@ -53,19 +53,13 @@ export function controlFor({ base, successor, ...rotation }: Rotation, dying: nu
   return base === null || base === dying || isDying({ base, successor, ...rotation }, base) ? null : base
 }
 
-/** A successor is still to come, and will be the control. */
-function willHaveControl(rotation: Rotation): boolean {
-  const { successor } = rotation
-  return successor !== null && (successor.step !== 'abandoned' || followsAnother(rotation))
-}
-
 /** Asks for one more round, if none is out and there is something to compare with, or never will be. */
 export function askProbe(rotation: Rotation, retirement: Retirement, facts: Facts): Move | undefined {
   const { generation, probesAsked, probeRounds, lateUntil, since } = retirement
   if (probesAsked > probeRounds) return undefined
   const control = controlFor(rotation, generation)
   // The first one goes out at once: that it is refused is news, though no proof yet.
-  if (probeRounds > 0 && control === null && willHaveControl(rotation)) return undefined
+  if (probeRounds > 0 && control === null && isToCome(rotation)) return undefined
   const lag = probeRounds === 0 ? Math.max(lateUntil, since + rotation.plan.refusalLagMs) : 0
   const again = probeRounds === 0 ? 0 : facts.now + probeDelay(probeRounds - 1)
   const about = { purpose: 'refusal', generation, control, round: probeRounds } as const
@@ -83,8 +77,7 @@ export function afterRefusal(
   facts: Facts,
 ): Move {
   const { generation, probeRounds, lateUntil } = retirement
-  const compared = (r: ProbeSeen) =>
-    r.control === null ? !willHaveControl(rotation) : r.control === 'accepted'
+  const compared = (r: ProbeSeen) => (r.control === null ? !isToCome(rotation) : r.control === 'accepted')
   const conclusive =
     facts.now >= lateUntil &&
     results.length > 0 &&

@@ -4,7 +4,7 @@ import type { Facts } from './inputs.ts'
 import { askProbe } from './probing.ts'
 import { everybody, type Move, nextWave, startWave } from './rollout.ts'
 import { modeFor, type Retirement, type Rotation, retirementOf } from './state.ts'
-import { hasWayBack, startRevocation, withoutBaseline } from './takeover.ts'
+import { isBack, startRevocation, withoutBaseline } from './takeover.ts'
 
 /** How soon to look at the drain again. */
 const LOOK_AGAIN_MS = 500
@@ -33,6 +33,7 @@ function openBase(rotation: Rotation, facts: Facts): Move | undefined {
         step: 'waiting',
         shown: true,
         valid: true,
+        back: null,
         restore: [],
         exceptions: goal === 'retire' ? [] : withoutBaseline(successor),
         at: facts.now,
@@ -86,26 +87,21 @@ export function nextLook(rotation: Rotation, { generation, since }: Retirement, 
   return isBounded ? Math.min(now + LOOK_AGAIN_MS, bound) : now + LOOK_AGAIN_MS
 }
 
-function isBack({ restore, restored }: Retirement): boolean {
-  return restored.length >= restore.length
-}
-
 /**
  * After a rollback. Inbound: the stores go back (asked with the abandoning), then every node confirms what clients
  * come back to. Outbound: nodes go back first, because a restarted one boots what the stores show; then the stores;
  * then every node confirms.
  */
 function goBack(rotation: Rotation, retirement: Retirement, facts: Facts): Move | undefined | 'done' {
-  const { generation, because, shown, rollout } = retirement
-  if (because !== 'abandoned' || !hasWayBack(rotation)) return 'done'
+  const { generation, back, shown, rollout } = retirement
+  if (back === null) return 'done'
   const isOutbound = rotation.plan.direction === 'outbound'
   if (isOutbound && shown && !rollout)
     return startWave(rotation, facts, { purpose: 'back', of: generation }, [everybody(facts)], 0)
   if (rollout?.purpose === 'back' && rollout.wave < rollout.waves.length) {
     const proved = nextWave(rotation, rollout, facts, { purpose: 'back', of: generation })
-    const { base } = rotation
-    if (!proved || base === null) return proved
-    const stores = retirement.restore.map((store) => restore(rotation, generation, base, store, facts.now))
+    if (!proved) return proved
+    const stores = retirement.restore.map((store) => restore(rotation, generation, back, store, facts.now))
     return { events: proved.events, effects: [...proved.effects, ...stores] }
   }
   if (!isBack(retirement)) return undefined

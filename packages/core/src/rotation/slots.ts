@@ -17,6 +17,18 @@ function freed(rotation: Rotation, { generation, step, revokesDone }: Retirement
   return rotation.plan.direction === 'inbound' ? isDying(rotation, generation) : revokesDone > 0
 }
 
+/**
+ * Nodes and stores are on their way back to a sound base. The next successor starts from there: its rollout would
+ * otherwise overtake theirs.
+ */
+export function isGoingBack({ retirements, plan }: Rotation): boolean {
+  return retirements.some(({ back, step, restore, restored }) => {
+    if (back === null) return false
+    const onTheWay = step === 'waiting' || (step === 'revoking' && plan.direction === 'outbound')
+    return onTheWay || restored.length < restore.length
+  })
+}
+
 /** Is there room for one more? Without it the successor waits, and nothing is minted. */
 export function hasFreeSlot(rotation: Rotation): boolean {
   return occupying(rotation).length < rotation.plan.slots

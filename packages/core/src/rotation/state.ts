@@ -168,7 +168,9 @@ export type Retirement = {
   shown: boolean
   /** Somebody may accept it: it is revoked and proved. Otherwise it is only destroyed. */
   valid: boolean
-  /** Stores to put back on the base before anything else. */
+  /** After a rollback: what nodes and stores go back to. Null: nothing, or not any more. */
+  back: number | null
+  /** Stores to put back on it before anything else. */
   restore: string[]
   restored: string[]
   /** Stores that must stop showing it at once (`contain`). */

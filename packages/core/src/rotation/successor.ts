@@ -3,7 +3,7 @@ import { placeHold } from './holds.ts'
 import type { Facts } from './inputs.ts'
 import { baselineEnded } from './probing.ts'
 import { everybody, leavesLostBehind, type Move, nextWave, startWave } from './rollout.ts'
-import { canNeverOverlap, hasFreeSlot } from './slots.ts'
+import { canNeverOverlap, hasFreeSlot, isGoingBack } from './slots.ts'
 import { isDying, type Rotation, type Successor } from './state.ts'
 import { planWaves } from './waves.ts'
 
@@ -35,7 +35,7 @@ function planned(rotation: Rotation, { generation, settled }: Successor, facts: 
     const events = placeHold(rotation, { reason: 'no_slot', about: `g${generation}`, detail, at: facts.now })
     return events.length > 0 ? { events, effects: [] } : undefined
   }
-  if (!hasFreeSlot(rotation)) return undefined
+  if (!hasFreeSlot(rotation) || isGoingBack(rotation)) return undefined
   const waves = wavesOf(rotation, facts)
   const [first] = rotation.plan.stores
   const effects = first === undefined ? [] : [stage(rotation, generation, first, facts.now)]

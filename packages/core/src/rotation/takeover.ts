@@ -88,6 +88,7 @@ export function abandon(
     step: 'waiting',
     shown,
     valid,
+    back,
     restore: toRestore,
     exceptions: [],
     at: facts.now,
@@ -112,6 +113,7 @@ function contain(rotation: Rotation, facts: Facts): Move | undefined {
       step: 'waiting',
       shown: true,
       valid: true,
+      back: null,
       restore: [],
       exceptions: withoutBaseline(rotation.successor),
       at: facts.now,
@@ -140,7 +142,8 @@ export function startRevocation(rotation: Rotation, retirement: Retirement, fact
   // In a routine rotation contrary effects have waited for older leases; an emergency does not wait, and comes again.
   const lateUntil = urgent ? facts.leasedUntil : 0
   const rounds = plan.direction === 'inbound' ? 0 : lateUntil > facts.now ? 2 : 1
-  const shows = mode === 'contain' ? storesThatMayShow(rotation, generation) : []
+  const atOnce = mode === 'contain' || retirement.because === 'offboarded'
+  const shows = atOnce ? storesThatMayShow(rotation, generation) : []
   const revokes = Array.from({ length: rounds }, (_, round) =>
     revoke(rotation, generation, round, urgent, round === 0 ? facts.now : lateUntil),
   )
@@ -180,6 +183,17 @@ function planNext(rotation: Rotation, facts: Facts): Move | undefined {
   if (successor.step === 'live' && isCompromised(rotation, successor.generation))
     return { events: [{ type: 'SuccessorPlanned', generation, base: successor.generation }], effects: [] }
   return undefined
+}
+
+/** Every store that may have shown it is put back. */
+export function isBack({ restore, restored }: Retirement): boolean {
+  return restored.length >= restore.length
+}
+
+/** A successor is on its way up, or will be planned. */
+export function isToCome(rotation: Rotation): boolean {
+  const { successor } = rotation
+  return successor?.step === 'abandoned' ? followsAnother(rotation) : successor !== null
 }
 
 /** Will another successor come after this abandoned one? */

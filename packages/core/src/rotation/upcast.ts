@@ -35,6 +35,7 @@ function fromFormat1(old: Format1): Rotation {
     },
     retirements: retirements.map(({ control: _, ...retirement }: Format1) => ({
       valid: retirement.shown,
+      back: retirement.because === 'abandoned' ? old.base : null,
       withdraw: [],
       withdrawn: [],
       suspended: false,
