@@ -15,6 +15,7 @@ CLASSES = {
     "entity_management": [],
     "compliance_finding": ["host"],
     "detection_finding": ["host"],
+    "incident_finding": ["host", "incident"],
     "application_lifecycle": ["host"],
     "base_event": ["host"],
 }

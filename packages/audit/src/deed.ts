@@ -1,8 +1,21 @@
 /** Activities of class 3004. `Other` has a name of its own, because OCSF has no word for it. */
 export const ACTIVITIES = { Create: 1, Read: 2, Update: 3, Delete: 4, Enroll: 6, Unenroll: 7 } as const
-export const LIVE_ACTIVITIES = { Enable: 8, Disable: 9, Activate: 10, Deactivate: 11 } as const
+export const LIVE_ACTIVITIES = {
+  Enable: 8,
+  Disable: 9,
+  Activate: 10,
+  Deactivate: 11,
+  Suspend: 12,
+  Resume: 13,
+} as const
 export const FINDING_ACTIVITIES = { Create: 1, Update: 2, Close: 3 } as const
-export const SEVERITIES = { Informational: 1, Low: 2, Medium: 3, High: 4 } as const
+export const SEVERITIES = { Informational: 1, Low: 2, Medium: 3, High: 4, Critical: 5 } as const
+export const INCIDENT_STATUS = {
+  New: { status_id: 1, status: 'New' },
+  InProgress: { status_id: 2, status: 'In Progress' },
+  Resolved: { status_id: 4, status: 'Resolved' },
+  Closed: { status_id: 5, status: 'Closed' },
+} as const
 
 export type Severity = keyof typeof SEVERITIES
 
@@ -20,6 +33,15 @@ export type EntityDeed = {
   /** Absent: it succeeded. */
   failed?: boolean
   severity?: Severity
+  waiver?: Waiver
+}
+
+/** What an emergency leaves out that protects clients otherwise, and who took that upon themselves. */
+export type Waiver = {
+  mode: 'expedite' | 'contain'
+  /** Null: a worker of ours came to it later; the emergency's own records say who ordered it. */
+  decidedBy: string | null
+  waived: string[]
 }
 
 /** Something is not as it should be, or no longer so. All records of one finding share its `uid`. */
@@ -35,10 +57,21 @@ export type FindingDeed = {
   resource?: Entity
 }
 
+/** A value leaked. All records of one rotation's emergency share its `uid`. */
+export type IncidentDeed = {
+  class: 'incident'
+  activity: keyof typeof FINDING_ACTIVITIES
+  status: keyof typeof INCIDENT_STATUS
+  uid: string
+  title: string
+  message: string
+  severity: Severity
+}
+
 /** The auditor works, and there was nothing else to say. */
 export type HeartbeatDeed = { class: 'heartbeat'; message: string }
 
 /** Nobody has said what this type means: it is recorded all the same. */
 export type UnknownDeed = { class: 'unknown'; message: string }
 
-export type Deed = EntityDeed | FindingDeed | HeartbeatDeed | UnknownDeed
+export type Deed = EntityDeed | FindingDeed | IncidentDeed | HeartbeatDeed | UnknownDeed

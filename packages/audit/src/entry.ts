@@ -1,5 +1,5 @@
 import type { Verdict } from '@rekey/contracts'
-import type { RotationEvent } from '@rekey/core'
+import type { Mode, RotationEvent } from '@rekey/core'
 
 /** A journal entry with what is known of its subject, as the ledger hands it to the auditor. */
 export type AuditableEntry = {
@@ -11,7 +11,8 @@ export type AuditableEntry = {
   actor: string
   /** ISO 8601. */
   at: string
-  rotation?: { id: string; credential: string; phase?: string }
+  /** `mode` is what it is now: for an ended rotation, what it ended in. */
+  rotation?: { id: string; credential: string; phase?: string; mode?: Mode }
   credential?: { name: string; owner: string; environment: string; workload: string; spiffeId: string }
 }
 
@@ -29,6 +30,7 @@ export type LedgerEvent =
   | { type: 'JoinTokenMade'; node: string; workload: string }
   | { type: 'NodeEnrolled'; node: string; workload: string }
   | { type: 'NodeGone'; node: string; reason: string }
+  | { type: 'NodeExcused'; node: string; credentials: string[]; reason: string; until: string }
   | { type: 'AuditHeartbeat'; intervalMs: number }
 
 export type JournalEvent = RotationEvent | LedgerEvent

@@ -51,6 +51,11 @@ export function ledgerDeed(event: LedgerEvent): Deed | undefined {
       return node(event.node, 'Enroll', `enrolled as a node of ${event.workload}`)
     case 'NodeGone':
       return { ...node(event.node, 'Unenroll', `declared gone: ${event.reason}`), severity: 'Low' }
+    case 'NodeExcused': {
+      const { credentials, until, reason } = event
+      const message = `excused until ${until}, with ${credentials.join(', ')}: ${reason}`
+      return { ...node(event.node, { other: 'Excuse' }, message), severity: 'Low' }
+    }
     case 'AuditHeartbeat':
       return { class: 'heartbeat', message: `the auditor works; next in ${event.intervalMs} ms` }
     default:

@@ -13,13 +13,19 @@ const cause = {
   reason: 'chat: image a → b',
 }
 const plan = {
+  direction: 'outbound' as const,
+  slots: 2 as const,
   stores: ['vault', 'aws'],
   waves: [1, '50%'],
+  windows: [],
   settleMs: 1,
   waveDeadlineMs: 1,
   quietMs: 1,
   readerCacheMs: 1,
   drainCapMs: 1,
+  expediteDrainMs: 1,
+  soakMs: null,
+  refusalLagMs: 1,
   evidenceMs: 1,
   overdueMs: 7_200_000,
 }
@@ -30,7 +36,7 @@ const probe = {
     { endpoint: 'n2:8443', verdict: 'unknown' as const, seen: 'timeout', control: null },
   ],
 }
-const hold = (reason: 'drain_cap' | 'not_refused') => ({
+const hold = (reason: 'drain_cap' | 'not_refused' | 'human') => ({
   reason,
   about: 'g1',
   detail: 'n1 still uses it',
@@ -38,22 +44,41 @@ const hold = (reason: 'drain_cap' | 'not_refused') => ({
 })
 const at = 1_795_000_000_000
 
+const order = { kind: 'order' as const, actor: 'operator/ana', reason: 'in a log' }
+const opened = {
+  type: 'RotationOpened' as const,
+  id: 'chat-g2',
+  credential: 'chat',
+  goal: 'replace' as const,
+  mode: 'rotate' as const,
+  compromised: [],
+  cause,
+  plan,
+  base: 1,
+  generation: 2,
+  revision: 4,
+  movedAt: null,
+}
+const revocation = { type: 'RevocationStarted' as const, generation: 1, at, lateUntil: 0, withdraw: [] }
+
 const ROTATION_SAMPLES: Samples<RotationEvent> = {
   RotationOpened: [
-    {
-      type: 'RotationOpened',
-      id: 'chat-g2',
-      credential: 'chat',
-      mode: 'rotate',
-      cause,
-      plan,
-      base: 1,
-      generation: 2,
-      revision: 4,
-    },
+    opened,
+    { ...opened, mode: 'expedite', compromised: [1], cause: order },
+    { ...opened, mode: 'contain', compromised: [1], cause: { ...order, kind: 'leak' } },
+    { ...opened, goal: 'retire', generation: null, cause: order },
   ],
   CauseJoined: [{ type: 'CauseJoined', cause }],
-  FollowUpNoted: [{ type: 'FollowUpNoted', cause }],
+  FollowUpNoted: [
+    { type: 'FollowUpNoted', cause, goal: 'replace' },
+    { type: 'FollowUpNoted', cause: order, goal: 'retire' },
+  ],
+  ModeRaised: [{ type: 'ModeRaised', mode: 'contain', because: 'base and successor both leaked' }],
+  GenerationsCompromised: [
+    { type: 'GenerationsCompromised', generations: [1, 2], actor: 'operator/ana', reason: 'in a log' },
+  ],
+  SuccessorPlanned: [{ type: 'SuccessorPlanned', generation: 3, base: null }],
+  Settled: [{ type: 'Settled', generation: 2 }],
   StagingStarted: [{ type: 'StagingStarted', generation: 2, waves: [['n1'], ['n2']] }],
   ValueStaged: [
     {
@@ -66,6 +91,8 @@ const ROTATION_SAMPLES: Samples<RotationEvent> = {
     },
     { type: 'ValueStaged', generation: 2, store: 'aws', storeVersion: 'x', keyId: 'chat.2', proofKey: null },
   ],
+  InstallAsked: [{ type: 'InstallAsked', generation: 2 }],
+  ValueInstalled: [{ type: 'ValueInstalled', generation: 2 }],
   RollingStarted: [{ type: 'RollingStarted', generation: 2 }],
   WaveStarted: [
     {
@@ -82,8 +109,16 @@ const ROTATION_SAMPLES: Samples<RotationEvent> = {
     },
   ],
   WaveProved: [
-    { type: 'WaveProved', purpose: 'widen', wave: 0, revision: 5, nodes: ['n1'], excused: [] },
-    { type: 'WaveProved', purpose: 'narrow', wave: 1, revision: 6, nodes: ['n1', 'n2'], excused: ['n3'] },
+    { type: 'WaveProved', purpose: 'widen', wave: 0, revision: 5, nodes: ['n1'], excused: [], lost: [] },
+    {
+      type: 'WaveProved',
+      purpose: 'narrow',
+      wave: 1,
+      revision: 6,
+      nodes: ['n1', 'n2'],
+      excused: ['n3'],
+      lost: ['n4'],
+    },
   ],
   NodeNacked: [
     {
@@ -96,31 +131,65 @@ const ROTATION_SAMPLES: Samples<RotationEvent> = {
     },
   ],
   PromotionAsked: [{ type: 'PromotionAsked', generation: 2, store: 'vault' }],
-  StorePromoted: [{ type: 'StorePromoted', generation: 2, store: 'vault', storeVersion: '3' }],
+  StorePromoted: [{ type: 'StorePromoted', generation: 2, store: 'vault', storeVersion: '3', at }],
   ConfirmingStarted: [{ type: 'ConfirmingStarted', generation: 2 }],
   BaselineProbed: [{ type: 'BaselineProbed', ...probe, conclusive: true }],
   SuccessorLive: [{ type: 'SuccessorLive', generation: 2 }],
-  SuccessorAbandoned: [{ type: 'SuccessorAbandoned', generation: 2, reason: 'wrong model', actor: 'ada' }],
+  SuccessorAbandoned: [
+    {
+      type: 'SuccessorAbandoned',
+      generation: 2,
+      reason: 'wrong model',
+      actor: 'ada',
+      superseded: true,
+      dropped: [1],
+      reinstate: 1,
+    },
+  ],
   RetirementOpened: [
     {
       type: 'RetirementOpened',
       generation: 1,
-      control: 2,
       because: 'replaced',
+      step: 'waiting',
       shown: true,
+      valid: true,
+      back: null,
       restore: [],
       exceptions: ['one node was excused'],
       at,
     },
   ],
-  StoreRestored: [{ type: 'StoreRestored', generation: 2, store: 'vault', storeVersion: '4' }],
+  OffboardingCancelled: [
+    {
+      type: 'OffboardingCancelled',
+      generation: 1,
+      reason: 'still used',
+      actor: 'operator/ana',
+      reinstate: null,
+    },
+  ],
+  StoreRestored: [{ type: 'StoreRestored', generation: 2, store: 'vault', storeVersion: '4', at }],
+  Reinstated: [{ type: 'Reinstated', generation: 1 }],
   DrainingStarted: [{ type: 'DrainingStarted', generation: 1, at }],
   RevocationAnnounced: [
     { type: 'RevocationAnnounced', generation: 1, evidence: ['n1: unused for 30 s', 'n2: unused'] },
   ],
   AuditAcknowledged: [{ type: 'AuditAcknowledged', generation: 1 }],
-  RevocationStarted: [{ type: 'RevocationStarted', generation: 1, at }],
+  SuspensionStarted: [{ type: 'SuspensionStarted', generation: 1, at }],
+  Suspended: [{ type: 'Suspended', generation: 1, at }],
+  RevocationStarted: [
+    { ...revocation, mode: 'rotate', revokes: 0 },
+    { ...revocation, mode: 'expedite', revokes: 2 },
+    { ...revocation, mode: 'contain', revokes: 1, withdraw: ['vault'] },
+  ],
+  StoreWithdrawn: [
+    { type: 'StoreWithdrawn', generation: 1, store: 'vault', storeVersion: '5', at },
+    { type: 'StoreWithdrawn', generation: 1, store: 'aws', storeVersion: null, at },
+  ],
+  Revoked: [{ type: 'Revoked', generation: 1, round: 1 }],
   ProvingStarted: [{ type: 'ProvingStarted', generation: 1, at }],
+  ProbeAsked: [{ type: 'ProbeAsked', generation: 1, round: 0 }],
   RefusalProbed: [
     { type: 'RefusalProbed', ...probe, conclusive: false },
     { type: 'RefusalProbed', generation: 1, results: [], conclusive: true },
@@ -130,11 +199,13 @@ const ROTATION_SAMPLES: Samples<RotationEvent> = {
   HoldPlaced: [
     { type: 'HoldPlaced', hold: hold('drain_cap') },
     { type: 'HoldPlaced', hold: hold('not_refused') },
+    { type: 'HoldPlaced', hold: hold('human') },
   ],
   HoldLifted: [{ type: 'HoldLifted', reason: 'drain_cap', about: 'g1', because: 'drained' }],
   RotationClosed: [
     { type: 'RotationClosed', outcome: 'closed', exceptions: [] },
     { type: 'RotationClosed', outcome: 'rolled-back', exceptions: ['aws was not read back'] },
+    { type: 'RotationClosed', outcome: 'cancelled', exceptions: [] },
   ],
 }
 
@@ -172,6 +243,15 @@ const LEDGER_SAMPLES: Samples<LedgerEvent> = {
   JoinTokenMade: [{ type: 'JoinTokenMade', node: 'n1', workload: 'chat' }],
   NodeEnrolled: [{ type: 'NodeEnrolled', node: 'n1', workload: 'chat' }],
   NodeGone: [{ type: 'NodeGone', node: 'n1', reason: 'scaled in' }],
+  NodeExcused: [
+    {
+      type: 'NodeExcused',
+      node: 'n1',
+      credentials: ['chat'],
+      reason: 'in the workshop',
+      until: '2026-11-21T12:00:00.000Z',
+    },
+  ],
   AuditHeartbeat: [{ type: 'AuditHeartbeat', intervalMs: 60_000 }],
 }
 
@@ -182,6 +262,7 @@ const streamOf = {
   JoinTokenMade: 'node/n1',
   NodeEnrolled: 'node/n1',
   NodeGone: 'node/n1',
+  NodeExcused: 'node/n1',
   AuditHeartbeat: 'audit',
 } satisfies Record<LedgerEvent['type'], string>
 

@@ -1,19 +1,11 @@
-import {
-  ACTIVITIES,
-  type Deed,
-  type Entity,
-  type EntityDeed,
-  FINDING_ACTIVITIES,
-  type FindingDeed,
-  LIVE_ACTIVITIES,
-  SEVERITIES,
-  type Severity,
-} from './deed.ts'
+import type { Deed } from './deed.ts'
 import type { AuditableEntry, JournalEvent, LedgerEvent } from './entry.ts'
 import { canonical, sha256 } from './hash.ts'
 import { type AuditHeaders, headersOf } from './headers.ts'
 import { ledgerDeed } from './ledger-deed.ts'
+import { classOf, short } from './ocsf-class.ts'
 import { rotationDeed } from './rotation-deed.ts'
+import { isService } from './service.ts'
 
 export const OCSF_VERSION = '1.8.0'
 export const HASH_ALGORITHM = 'sha-256'
@@ -36,7 +28,6 @@ export type OcsfRecord = {
 
 /** Kafka refuses records of 1 MiB; one that names every node of a large fleet could come near. */
 const DATA_MAX = 512 * 1024
-const TEXT_MAX = 1_000
 const ROTATION = 'rotation/'
 
 /** Puts a journal entry into OCSF. Pure: the same entry at the same place of the chain has the same bytes. */
@@ -59,8 +50,7 @@ export function toOcsf(entry: AuditableEntry, chain: Chain): OcsfRecord {
       log_name: 'rekey.audit',
       product: { name: 'Rekey', vendor_name: 'Rekey' },
       ...(rotation === undefined ? {} : { correlation_uid: rotation }),
-      // `actor` is in 3004 as it is, and in other classes by this profile.
-      ...(deed.class === 'entity' ? {} : { profiles: ['host'] }),
+      ...profilesOf(deed),
       ...(truncated ? { is_truncated: true, untruncated_size: size } : {}),
     },
     unmapped: {
@@ -75,11 +65,18 @@ export function toOcsf(entry: AuditableEntry, chain: Chain): OcsfRecord {
         seq: entry.seq,
         data: truncated ? { digest: `sha-256:${sha256(data)}` } : entry.data,
         ...(entry.credential === undefined ? {} : { credential: entry.credential }),
+        ...('waiver' in deed && deed.waiver ? { waiver: deed.waiver } : {}),
       },
     },
   }
   const bytes = canonical(record)
   return { key: rotation ?? entry.stream, bytes, hash: sha256(bytes), headers: headersOf(bytes) }
+}
+
+/** `actor` is in 3004 as it is, and in other classes by a profile. */
+function profilesOf({ class: of }: Deed): { profiles?: string[] } {
+  if (of === 'entity') return {}
+  return { profiles: of === 'incident' ? ['host', 'incident'] : ['host'] }
 }
 
 function rotationOf(entry: AuditableEntry): string | undefined {
@@ -93,8 +90,10 @@ function deedOf(entry: AuditableEntry, rotation: string | undefined): Deed {
   // a chain that stops there would stop every revocation behind it.
   const unknown = { class: 'unknown' as const, message: `${entry.type} (no description)` }
   try {
-    const deed = isLedgerEvent(event) ? ledgerDeed(event) : rotationDeed(event, rotation ?? entry.stream)
-    return deed ?? unknown
+    if (isLedgerEvent(event)) return ledgerDeed(event) ?? unknown
+    const mode = entry.rotation?.mode
+    const about = { id: rotation ?? entry.stream, actor: entry.actor, ...(mode ? { mode } : {}) }
+    return rotationDeed(event, about) ?? unknown
   } catch {
     return unknown
   }
@@ -107,6 +106,7 @@ const LEDGER_TYPES: Record<LedgerEvent['type'], true> = {
   JoinTokenMade: true,
   NodeEnrolled: true,
   NodeGone: true,
+  NodeExcused: true,
   AuditHeartbeat: true,
 }
 
@@ -114,108 +114,8 @@ function isLedgerEvent(event: JournalEvent): event is LedgerEvent {
   return Object.hasOwn(LEDGER_TYPES, event.type)
 }
 
-function classOf(deed: Deed, entry: AuditableEntry) {
-  switch (deed.class) {
-    case 'entity':
-      return entityManagement(deed, entry)
-    case 'compliance':
-      return complianceFinding(deed, entry)
-    case 'detection':
-      return detectionFinding(deed, entry)
-    case 'heartbeat':
-      return {
-        ...heading(6002, 99, 'Informational'),
-        activity_name: 'Heartbeat',
-        app: { name: 'Rekey auditor' },
-      }
-    case 'unknown':
-      return { ...heading(0, 99, 'Informational'), activity_name: entry.type }
-    default:
-      return deed satisfies never
-  }
-}
-
-function heading(classUid: number, activity: number, severity: Severity) {
-  return {
-    class_uid: classUid,
-    category_uid: Math.floor(classUid / 1000),
-    activity_id: activity,
-    type_uid: classUid * 100 + activity,
-    severity_id: SEVERITIES[severity],
-    severity,
-  }
-}
-
-function entityManagement(deed: EntityDeed, entry: AuditableEntry) {
-  const { activity, failed } = deed
-  const other = typeof activity === 'object'
-  const uid = other ? 99 : { ...ACTIVITIES, ...LIVE_ACTIVITIES }[activity]
-  return {
-    ...heading(3004, uid, deed.severity ?? 'Informational'),
-    activity_name: other ? activity.other : activity,
-    entity: entityOf(deed.entity ?? credentialOf(entry, deed.generation ?? undefined)),
-    status_id: failed ? 2 : 1,
-    status: failed ? 'Failure' : 'Success',
-  }
-}
-
-function entityOf({ type, uid, name, generation }: Entity) {
-  return {
-    type_id: 99,
-    type,
-    uid,
-    name,
-    ...(generation === undefined ? {} : { version: String(generation) }),
-  }
-}
-
-function complianceFinding(deed: FindingDeed, entry: AuditableEntry) {
-  const closed = deed.activity === 'Close'
-  return {
-    ...finding(2003, deed, entry),
-    compliance: {
-      control: deed.control,
-      status_id: closed ? 1 : 3,
-      status: closed ? 'Pass' : 'Fail',
-    },
-  }
-}
-
-function detectionFinding(deed: FindingDeed, entry: AuditableEntry) {
-  return { ...finding(2004, deed, entry), is_alert: true }
-}
-
-function finding(classUid: number, deed: FindingDeed, entry: AuditableEntry) {
-  const { type, uid, name } = deed.resource ?? credentialOf(entry)
-  const closed = deed.activity === 'Close'
-  return {
-    ...heading(classUid, FINDING_ACTIVITIES[deed.activity], deed.severity),
-    activity_name: deed.activity,
-    finding_info: { uid: deed.uid, title: deed.title, desc: short(deed.message) },
-    resources: [{ type, uid, name }],
-    status_id: closed ? 4 : 1,
-    status: closed ? 'Resolved' : 'New',
-  }
-}
-
-function credentialOf(entry: AuditableEntry, generation?: number): Entity {
-  const name = entry.credential?.name ?? entry.rotation?.credential ?? entry.stream
-  return {
-    type: 'Credential',
-    uid: `credential/${name}`,
-    name,
-    ...(generation === undefined ? {} : { generation }),
-  }
-}
-
-/** Rekey's own workers and nodes are services; an operator and an emitter cannot be told apart by name. */
-const WORKERS = ['auditor', 'conductor', 'control', 'fleet', 'intake', 'rotator']
-
+/** An operator and an emitter cannot be told apart by name. */
 function userOf(actor: string) {
-  const worker = WORKERS.includes(actor) || actor.startsWith('node/')
-  return { name: actor, uid: actor, type_id: worker ? 4 : 0, type: worker ? 'Service' : 'Unknown' }
-}
-
-function short(text: string): string {
-  return text.length > TEXT_MAX ? `${text.slice(0, TEXT_MAX).toWellFormed()}…` : text
+  const service = isService(actor)
+  return { name: actor, uid: actor, type_id: service ? 4 : 0, type: service ? 'Service' : 'Unknown' }
 }

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
+import type { Mode } from '@rekey/core'
 import { describe, expect, test } from 'vitest'
+import type { AuditableEntry, JournalEvent } from './entry.ts'
 import { sampleChain, sampleEntries, sampleEntry } from './samples.ts'
 import { GENESIS, toOcsf } from './to-ocsf.ts'
 import { validator } from './validator.ts'
@@ -7,6 +9,23 @@ import { validator } from './validator.ts'
 const validate = validator()
 const chain = { sequence: 1, previousHash: GENESIS.hash }
 const parsed = (bytes: string) => JSON.parse(bytes)
+
+const revocation = (mode: Mode) => ({
+  type: 'RevocationStarted' as const,
+  generation: 1,
+  mode,
+  at: 5,
+  lateUntil: 0,
+  revokes: 0,
+  withdraw: [],
+})
+
+/** The record of an event, as the ledger would hand it over. */
+function recordOf(event: JournalEvent, change: Partial<AuditableEntry> = {}) {
+  const record = parsed(toOcsf({ ...sampleEntry(event, 'rotation/chat-g2', 1), ...change }, chain).bytes)
+  expect(validate(record)).toEqual([])
+  return record
+}
 
 describe('every type of journal entry is valid OCSF 1.8.0', () => {
   const entries = sampleEntries()
@@ -33,6 +52,7 @@ describe('every type of journal entry is valid OCSF 1.8.0', () => {
       { ...record, metadata: { ...record.metadata, version: undefined } },
       { ...record, actor: {} },
       { ...record, class_uid: 5003 },
+      { ...record, class_uid: 2005 },
       'text',
     ]
     for (const each of mangled.map((m) => JSON.parse(JSON.stringify(m))))
@@ -41,7 +61,7 @@ describe('every type of journal entry is valid OCSF 1.8.0', () => {
 })
 
 describe('a record', () => {
-  const entry = sampleEntry({ type: 'RevocationStarted', generation: 1, at: 5 }, 'rotation/chat-g2', 7)
+  const entry = sampleEntry(revocation('rotate'), 'rotation/chat-g2', 7)
   const record = toOcsf(entry, { sequence: 9, previousHash: 'ab' })
 
   test('says who, what, when and which rotation', () => {
@@ -58,11 +78,12 @@ describe('a record', () => {
         rekey: { type: 'RevocationStarted', data: { generation: 1, at: 5 } },
       },
     })
+    expect(parsed(record.bytes).unmapped.rekey.waiver).toBeUndefined()
   })
 
   test('has the hash of its own bytes, and the same bytes each time', () => {
     expect(record.hash).toBe(createHash('sha256').update(record.bytes).digest('hex'))
-    const shuffled = { ...entry, data: { at: 5, generation: 1 } }
+    const shuffled = { ...entry, data: Object.fromEntries(Object.entries(entry.data).reverse()) }
     expect(toOcsf(shuffled, { sequence: 9, previousHash: 'ab' })).toEqual(record)
   })
 
@@ -90,7 +111,7 @@ describe('a record', () => {
   test('that Kafka would refuse for its size keeps the digest of its data and says so', () => {
     const nodes = Array.from({ length: 50_000 }, (_, n) => `gpu-node-${n}.example`)
     const large = sampleEntry(
-      { type: 'WaveProved', purpose: 'widen', wave: 0, revision: 1, nodes, excused: [] },
+      { type: 'WaveProved', purpose: 'widen', wave: 0, revision: 1, nodes, excused: [], lost: [] },
       'rotation/chat-g2',
       1,
     )
@@ -117,4 +138,97 @@ test('a hold is a finding that its lifting closes', () => {
   expect(placed).toMatchObject({ class_uid: 2003, activity_name: 'Create', severity: 'High', status: 'New' })
   expect(lifted).toMatchObject({ class_uid: 2003, activity_name: 'Close', status: 'Resolved' })
   expect(lifted.finding_info.uid).toBe(placed.finding_info.uid)
+})
+
+test("a human's hold is a finding that surprises nobody", () => {
+  const hold = { reason: 'human' as const, about: 'chat-g2', detail: 'held by operator/ana: wait', at: 1 }
+  const record = recordOf({ type: 'HoldPlaced', hold })
+  expect(record).toMatchObject({ class_uid: 2003, severity: 'Low' })
+  expect(record.message).toContain('held by operator/ana: wait')
+})
+
+describe('an emergency', () => {
+  const cause = { kind: 'order' as const, actor: 'operator/ana', reason: 'in a log' }
+  const [routine] = sampleEntries()
+  const opened = (mode: Mode, compromised: number[]) =>
+    recordOf({ ...routine?.data, type: 'RotationOpened', mode, compromised, cause } as JournalEvent)
+  const closed = (outcome: 'closed' | 'rolled-back', mode?: Mode) =>
+    recordOf(
+      { type: 'RotationClosed', outcome, exceptions: [] },
+      { rotation: { id: 'chat-g2', credential: 'chat', ...(mode ? { mode } : {}) } },
+    )
+
+  test('is one incident, of the team that owns the workload, until its rotation has ended', () => {
+    const records = [
+      opened('expedite', [1]),
+      recordOf({ type: 'GenerationsCompromised', generations: [2], actor: 'operator/ben', reason: 'too' }),
+      recordOf({ type: 'ModeRaised', mode: 'contain', because: 'base and successor both leaked' }),
+      closed('closed', 'contain'),
+    ]
+    expect(records).toMatchObject([
+      { class_uid: 2005, activity_name: 'Create', status: 'New', severity: 'High' },
+      { class_uid: 2005, activity_name: 'Create', status: 'New', severity: 'High' },
+      { class_uid: 2005, activity_name: 'Update', status: 'In Progress', severity: 'Critical' },
+      { class_uid: 2005, activity_name: 'Close', status: 'Resolved', severity: 'Informational' },
+    ])
+    for (const record of records)
+      expect(record).toMatchObject({
+        assignee_group: { name: 'team-ai' },
+        is_suspected_breach: true,
+        finding_info_list: [{ uid: 'emergency/chat-g2' }],
+        metadata: { profiles: ['host', 'incident'], correlation_uid: 'chat-g2' },
+      })
+    expect(records[0].message).toBe('expedite: generation 1 leaked, says operator/ana (order): in a log')
+    expect(records[1].message).toBe('generation 2 leaked, says operator/ben: too')
+  })
+
+  test('that was rolled back is closed and not resolved; what was routine stays in its class', () => {
+    expect(closed('rolled-back', 'expedite')).toMatchObject({ class_uid: 2005, status: 'Closed' })
+    expect(closed('closed', 'rotate')).toMatchObject({ class_uid: 3004, status: 'Success' })
+    expect(closed('closed')).toMatchObject({ class_uid: 3004, status: 'Success' })
+    expect(opened('rotate', [])).toMatchObject({ class_uid: 3004, activity_name: 'Update' })
+  })
+
+  test('that contains says out loud who decided, and what was waived', () => {
+    const record = recordOf({ ...revocation('contain'), withdraw: ['vault'] }, { actor: 'operator/ana' })
+    expect(record).toMatchObject({
+      class_uid: 3004,
+      activity_name: 'Disable',
+      severity: 'High',
+      actor: { user: { name: 'operator/ana' } },
+      entity: { name: 'chat', version: '1' },
+      unmapped: {
+        rekey: { data: { mode: 'contain' }, waiver: { mode: 'contain', decidedBy: 'operator/ana' } },
+      },
+    })
+    expect(record.message).toMatch(
+      /^revocation started in contain, decided by operator\/ana: nodes stop accepting it; vault to show it no longer\. Not waited for: .*\(I1\).*\(I2\).*\(I8\)/,
+    )
+    expect(record.unmapped.rekey.waiver.waived).toHaveLength(4)
+  })
+
+  test('that expedites waives less, and takes no worker for who decided', () => {
+    const record = recordOf(revocation('expedite'), { actor: 'conductor' })
+    expect(record).toMatchObject({
+      severity: 'Medium',
+      unmapped: { rekey: { waiver: { mode: 'expedite', decidedBy: null } } },
+    })
+    expect(record.message).not.toContain('decided by')
+    expect(record.unmapped.rekey.waiver.waived).toHaveLength(2)
+  })
+})
+
+test.each([
+  [
+    'RotationOpened',
+    { id: 'chat-g2', mode: 'rotate', cause: { kind: 'change', reason: 'x' }, generation: 2 },
+  ],
+  ['WaveProved', { purpose: 'widen', wave: 0, revision: 1, nodes: ['n1'], excused: [] }],
+  ['SuccessorAbandoned', { generation: 2, reason: 'x', actor: 'ada' }],
+  ['RevocationStarted', { generation: 1, at: 5 }],
+  ['FollowUpNoted', { cause: { kind: 'change', reason: 'x' } }],
+])('%s of the first release, which said less, keeps its class', (type, data) => {
+  const record = recordOf({ type: 'SuccessorLive', generation: 2 }, { type, data })
+  expect(record).toMatchObject({ class_uid: 3004, metadata: { event_code: type } })
+  expect(record.message).not.toMatch(/undefined|NaN/)
 })

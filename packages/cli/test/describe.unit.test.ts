@@ -107,6 +107,7 @@ const WORDS: { [T in RotationEvent['type']]: [Data<T>, string] } = {
       step: 'waiting',
       shown: true,
       valid: true,
+      back: null,
       restore: [],
       exceptions: [],
       at: 0,
