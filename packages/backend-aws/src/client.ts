@@ -49,7 +49,7 @@ export type SecretsManager = {
    */
   put(
     secretId: string,
-    version: { token: string; text: Secret; label: string },
+    version: { token: string; text: Secret; labels: string[] },
     bound?: Bound,
   ): Promise<'done' | 'repeated' | 'taken' | 'absent'>
   /** `refused`: the label is not where `from` says, or a version is not there. */
@@ -148,18 +148,19 @@ export function connectSecretsManager(connection: AwsConnection): SecretsManager
       return { versionId: found.VersionId, labels: found.VersionStages ?? [], text }
     },
 
-    async put(SecretId, { token, text, label }, bound = {}) {
+    async put(SecretId, { token, text, labels }, bound = {}) {
       const what = `put a version of the secret ${SecretId}`
       const command = new PutSecretValueCommand({
         SecretId,
         ClientRequestToken: token,
         SecretString: text.reveal(),
-        VersionStages: [label],
+        VersionStages: labels,
       })
       try {
         const made = await within(what, bound, (abortSignal) => client.send(command, { abortSignal }))
         // Also an answer without labels: who needs to know more reads the version.
-        if (made.VersionId === token) return made.VersionStages?.includes(label) ? 'done' : 'repeated'
+        const has = (label: string) => made.VersionStages?.includes(label)
+        if (made.VersionId === token) return labels.every(has) ? 'done' : 'repeated'
       } catch (error) {
         if (RekeyError.is(error) && error.code === 'already_exists') return 'taken'
         if (RekeyError.is(error) && error.code === 'not_found') return 'absent'

@@ -23,5 +23,8 @@ export function storedValueOf(text: Secret): StoredValue | undefined {
 /** Says to whoever reads too early what is going on. It has no `value`, so that it is never taken for one. */
 export const EMPTY = Secret.of(JSON.stringify({ rekey: 'no value has been promoted yet' }))
 
+/** What readers get in place of a value that was withdrawn. */
+export const WITHDRAWN = Secret.of(JSON.stringify({ rekey: 'the value was withdrawn' }))
+
 /** Where a generation was destroyed that was never staged. */
 export const TOMBSTONE = Secret.of(JSON.stringify({ rekey: 'this generation was destroyed' }))

@@ -10,9 +10,9 @@ import {
 import { call, drip, plantedSecret, safeErrorOf, startFaultProxy, startHttpServer } from '@rekey/testing'
 import { expect, inject, onTestFinished, test } from 'vitest'
 import { connectSecretsManager } from './client.ts'
-import { TOMBSTONE } from './secret-string.ts'
+import { TOMBSTONE, WITHDRAWN } from './secret-string.ts'
 import { secretsManagerStore } from './secrets-manager-store.ts'
-import { generationVersion } from './version-id.ts'
+import { generationVersion, withdrawalVersion } from './version-id.ts'
 
 const { awsEndpoint, awsRegion, identitiesDir } = inject('stack')
 const rotatorsFile = join(identitiesDir, 'rotator', 'aws-credentials')
@@ -71,6 +71,36 @@ test('writes what any reader understands, tagged as ours', async () => {
   sdk.destroy()
 })
 
+test('shows readers a version without a value where it was withdrawn', async () => {
+  const secretId = `layout/${randomUUID()}`
+  const client = connect(awsEndpoint)
+  const store = secretsManagerStore(client, { secretId })
+  await store.stage(value(1), call('r1.stage.s'))
+  const first = await store.promote(1, undefined, call('r1.promote.s'))
+  const withdrawn = await store.withdraw(1, call('r2.withdraw.s'))
+  const seen = await client.get(secretId, { label: 'AWSCURRENT' })
+  expect(JSON.parse(seen?.text.reveal() ?? '')).toEqual({ rekey: 'the value was withdrawn' })
+  expect(Object.fromEntries((await client.labels(secretId)) ?? [])).toMatchObject({
+    [first]: expect.arrayContaining(['AWSPREVIOUS', 'REKEY-1']),
+    [withdrawn ?? '']: ['AWSCURRENT'],
+  })
+})
+
+test('hides a withdrawal that died between its requests, and the repeat of it ends it', async () => {
+  const secretId = `layout/${randomUUID()}`
+  const client = connect(awsEndpoint)
+  const store = secretsManagerStore(client, { secretId })
+  await store.stage(value(1), call('r1.stage.s'))
+  const first = await store.promote(1, undefined, call('r1.promote.s'))
+  const token = withdrawalVersion(secretId, 'r2.withdraw.s')
+  await client.put(secretId, { token, text: WITHDRAWN, labels: ['REKEYWITHDRAWING'] })
+  expect(await store.list(call('list'))).toEqual([
+    { storeVersion: first, labels: ['current'], generation: 1 },
+  ])
+  expect(await store.withdraw(1, call('r2.withdraw.s'))).toBe(token)
+  expect((await client.labels(secretId))?.get(token)).toEqual(['AWSCURRENT'])
+})
+
 test('does not let a late stager of an older generation take the pending label', async () => {
   const store = secretsManagerStore(connect(awsEndpoint), { secretId: `layout/${randomUUID()}` })
   await store.stage(value(2), call('r2.stage.s'))
@@ -89,7 +119,7 @@ test('counts a generation as destroyed from the moment when its id is taken', as
   await client.put(secretId, {
     token: generationVersion(secretId, 2),
     text: TOMBSTONE,
-    label: 'REKEYDESTROYED',
+    labels: ['REKEYDESTROYED'],
   })
   const check = async () => {
     expect(await store.read(2, call('read'))).toBeUndefined()

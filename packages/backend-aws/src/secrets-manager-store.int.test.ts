@@ -29,7 +29,7 @@ testStore('aws-secrets-manager', async () => {
   const sound = rotator(awsEndpoint)
   const stranger = withFile(strangersFile, awsEndpoint)
   const byHand = (label: string) => {
-    const version = { token: randomUUID(), text: plantedSecret(), label }
+    const version = { token: randomUUID(), text: plantedSecret(), labels: [label] }
     return sound.put(secretId, version).then(() => undefined)
   }
   return {

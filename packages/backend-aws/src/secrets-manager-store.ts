@@ -6,18 +6,23 @@ import {
   type StoredValue,
 } from '@rekey/contracts'
 import type { Bound, Labels, SecretsManager, SecretVersion } from './client.ts'
-import { EMPTY, secretString, storedValueOf, TOMBSTONE } from './secret-string.ts'
-import { emptyVersion, generationVersion, restoreVersion } from './version-id.ts'
+import { EMPTY, secretString, storedValueOf, TOMBSTONE, WITHDRAWN } from './secret-string.ts'
+import { emptyVersion, generationVersion, restoreVersion, withdrawalVersion } from './version-id.ts'
 
 const PENDING = 'AWSPENDING'
 const CURRENT = 'AWSCURRENT'
 /** Only for a moment: a version cannot be made without a label. */
 const DESTROYED = 'REKEYDESTROYED'
+/** Only until the version of a withdrawal has taken AWSCURRENT over. */
+const WITHDRAWING = 'REKEYWITHDRAWING'
+const PREVIOUS = 'AWSPREVIOUS'
 const LABELS: Record<string, 'pending' | 'current' | 'previous'> = {
   [PENDING]: 'pending',
   [CURRENT]: 'current',
-  AWSPREVIOUS: 'previous',
+  [PREVIOUS]: 'previous',
 }
+/** Stays on a generation's version until it is destroyed: AWS's own labels move on. */
+const keep = (generation: number) => `REKEY-${generation}`
 
 /**
  * A credential in AWS Secrets Manager. A rotation costs five calls: describe and put to stage; describe, move
@@ -28,7 +33,9 @@ const LABELS: Record<string, 'pending' | 'current' | 'previous'> = {
  * - AWS makes the very first version of a secret current, whatever label is asked for. A first version without a
  *   value (`emptyVersion`) takes that, so that a staged value is seen by nobody.
  * - A version without a label counts as gone: nothing but its id leads to it, and AWS removes it in its own time.
- *   While it is there, its id is in use, so that its generation cannot be staged again.
+ *   While it is there, its id is in use, so that its generation cannot be staged again. So each generation has a label
+ *   of its own, beside those of AWS, from its staging until it is destroyed.
+ * - A withdrawal moves AWSCURRENT to a version without a value, by the same compare-and-set.
  */
 export function secretsManagerStore(client: SecretsManager, ref: { secretId: string }): Store {
   const { secretId } = ref
@@ -62,7 +69,7 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
   async function makeEmpty(labels: Labels | undefined, bound: Bound): Promise<void> {
     if (!labels) await client.create(secretId, empty, EMPTY, bound)
     else if (labels.size === 0)
-      await client.put(secretId, { token: empty, text: EMPTY, label: CURRENT }, bound)
+      await client.put(secretId, { token: empty, text: EMPTY, labels: [CURRENT] }, bound)
   }
 
   /** Our own older leftover may lose the label: its retirement destroys it anyway. Nobody else's may. */
@@ -81,16 +88,20 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
     }
   }
 
-  async function dropPending(versionId: string, labels: Labels, bound: Bound): Promise<void> {
-    if (!labels.get(versionId)?.includes(PENDING)) return
+  async function dropLabel(
+    label: string,
+    versionId: string,
+    held: readonly string[] | undefined,
+    bound: Bound,
+  ): Promise<void> {
     // `refused` means that it is not there any more, which is what we want.
-    await client.moveLabel(secretId, { label: PENDING, from: versionId }, bound)
+    if (held?.includes(label)) await client.moveLabel(secretId, { label, from: versionId }, bound)
   }
 
   /** Takes the id of a generation that was never staged, so that a staging that is still on its way comes too late. */
   async function takeId(versionId: string, labels: Labels, bound: Bound): Promise<void> {
     if (labels.size === 0) await makeEmpty(labels, bound)
-    const put = await client.put(secretId, { token: versionId, text: TOMBSTONE, label: DESTROYED }, bound)
+    const put = await client.put(secretId, { token: versionId, text: TOMBSTONE, labels: [DESTROYED] }, bound)
     if (put === 'done') await client.moveLabel(secretId, { label: DESTROYED, from: versionId }, bound)
     // Staged after we looked: the repeat of this call ends it.
     const found = put === 'taken' ? await client.get(secretId, { versionId }, bound) : undefined
@@ -108,7 +119,8 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
       if (!labels?.has(versionId)) {
         if (labels) await checkPending(labels, value, call)
         if (!labels || labels.size === 0) await makeEmpty(labels, call)
-        const version = { token: versionId, text: secretString(value), label: PENDING }
+        const marks = [PENDING, keep(value.generation)]
+        const version = { token: versionId, text: secretString(value), labels: marks }
         const put = await client.put(secretId, version, call)
         if (put === 'done') return { ...value, storeVersion: versionId }
         if (put === 'absent')
@@ -142,7 +154,7 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
 
     async readCurrent(call) {
       const current = await client.get(secretId, { label: CURRENT }, call)
-      return current && !current.text.equals(EMPTY) ? readValueOf(current) : undefined
+      return current && !isBlank(current) ? readValueOf(current) : undefined
     },
 
     async promote(generation, expected, call) {
@@ -150,7 +162,7 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
       const labels = (await client.labels(secretId, call)) ?? new Map<string, string[]>()
       const current = versionWith(labels, CURRENT)
       if (current === versionId) {
-        await dropPending(versionId, labels, call)
+        await dropLabel(PENDING, versionId, labels.get(versionId), call)
         return versionId
       }
       if (current !== (expected ?? (current === undefined ? undefined : empty))) {
@@ -175,7 +187,7 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
         const now = versionWith((await client.labels(secretId, call)) ?? new Map(), CURRENT)
         if (now !== versionId) throw foreign(`AWSCURRENT went to ${now ?? 'no version'} in mid-promotion`)
       }
-      await dropPending(versionId, labels, call)
+      await dropLabel(PENDING, versionId, labels.get(versionId), call)
       return versionId
     },
 
@@ -183,7 +195,7 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
       const version = {
         token: restoreVersion(secretId, call.key),
         text: secretString(value),
-        label: CURRENT,
+        labels: [CURRENT],
       }
       let put = await client.put(secretId, version, call)
       if (put === 'absent') {
@@ -196,19 +208,26 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
       throw new RekeyError('conflict', `secret ${secretId}: ${call.key} put back another value before`)
     },
 
-    /** A version without a value, made beside the current one, takes its label: AWS moves it off no other. */
+    /**
+     * A version without a value is made beside the current one, because only a label's move is a compare-and-set. It
+     * loses its mark when it has become current, so that a repeat knows what is done, whatever is current by then.
+     */
     async withdraw(generation, call) {
-      const labels = (await client.labels(secretId, call)) ?? new Map<string, string[]>()
-      const current = versionWith(labels, CURRENT)
-      const token = restoreVersion(secretId, call.key)
-      if (current === token) return token
-      if (!current || (await generationAt(current, call)) !== generation) return undefined
-      await client.put(secretId, { token, text: EMPTY, label: DESTROYED }, call)
-      const moved = await client.moveLabel(secretId, { label: CURRENT, from: current, to: token }, call)
-      await client.moveLabel(secretId, { label: DESTROYED, from: token }, call)
-      if (moved !== 'refused') return token
-      const now = versionWith((await client.labels(secretId, call)) ?? new Map(), CURRENT)
-      return now === token ? token : undefined
+      const token = withdrawalVersion(secretId, call.key)
+      for (let turn = 0; turn < 5; turn++) {
+        // In this order: what another worker does of the same call between the two is seen in the second.
+        const current = await client.get(secretId, { label: CURRENT }, call)
+        const ours = await client.get(secretId, { versionId: token }, call)
+        if (ours && !isUnderWay(ours.labels)) {
+          await dropLabel(WITHDRAWING, token, ours.labels, call)
+          return token
+        }
+        if (!current || storedValueOf(current.text)?.generation !== generation) return undefined
+        if (!ours) await client.put(secretId, { token, text: WITHDRAWN, labels: [WITHDRAWING] }, call)
+        // `refused`: somebody else moved it, perhaps a worker with the same call. The next turn tells.
+        await client.moveLabel(secretId, { label: CURRENT, from: current.versionId, to: token }, call)
+      }
+      throw foreign(`AWSCURRENT moved under each of five tries of ${call.key}`)
     },
 
     /**
@@ -242,7 +261,7 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
       const labels = (await client.labels(secretId, call)) ?? new Map<string, string[]>()
       const listed: ListedVersion[] = []
       for (const [storeVersion, stages] of labels) {
-        if (storeVersion === empty || isGone(stages)) continue
+        if (storeVersion === empty || isGone(stages) || isUnderWay(stages)) continue
         const generation = await generationAt(storeVersion, call)
         listed.push({
           storeVersion,
@@ -253,6 +272,16 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
       return listed
     },
   }
+}
+
+/** A version that shows readers nothing. */
+function isBlank({ text }: SecretVersion): boolean {
+  return text.equals(EMPTY) || text.equals(WITHDRAWN)
+}
+
+/** The version of a withdrawal that was made, and never became current. */
+function isUnderWay(labels: readonly string[]): boolean {
+  return labels.includes(WITHDRAWING) && !labels.includes(CURRENT) && !labels.includes(PREVIOUS)
 }
 
 /** AWS leaves a version without labels out of a description. */

@@ -21,6 +21,10 @@ export function restoreVersion(secretId: string, callKey: string): string {
   return uuidV5(`${secretId}|${callKey}|restore`)
 }
 
+export function withdrawalVersion(secretId: string, callKey: string): string {
+  return uuidV5(`${secretId}|${callKey}|withdraw`)
+}
+
 /** The version that keeps AWSCURRENT until something is promoted. */
 export function emptyVersion(secretId: string): string {
   return uuidV5(`${secretId}|empty`)

@@ -23,6 +23,17 @@ export function isTombstone(found: KvVersion | undefined): boolean {
   return found?.data.tombstone === true
 }
 
+/** What readers get in place of a value. It has no `value`, so that it is never taken for one. */
+export const withdrawnOf = (generation: number, callKey: string) => ({
+  withdrawn: true,
+  generation,
+  call_key: callKey,
+})
+
+export function isWithdrawn(found: KvVersion | undefined): boolean {
+  return found?.data.withdrawn === true && found.data.value === undefined
+}
+
 /** Undefined for data that Rekey did not write. */
 export function generationOf(found: KvVersion | undefined): number | undefined {
   const data = found?.data

@@ -4,6 +4,7 @@ import { call, plantedSecret, safeErrorOf } from '@rekey/testing'
 import { expect, inject, test } from 'vitest'
 import { withToken } from './client.ts'
 import { vaultKvStore } from './kv-store.ts'
+import { vaultReader } from './reader.ts'
 
 const { vaultAddr, vaultRootToken } = inject('stack')
 const root = withToken({ addr: vaultAddr, token: Secret.of(vaultRootToken) })
@@ -52,6 +53,20 @@ test('destroys a version that somebody deleted softly, because its bytes could b
   expect(deleted.status).toBe(204)
   await store.destroy(1, call('r2.destroy.s'))
   expect((await root.kvMetadata('secret', path))?.versions[0]).toMatchObject({ version: 1, destroyed: true })
+})
+
+test('shows readers a version without a value where it was withdrawn, and agents still the staged one', async () => {
+  const { path, store, value } = given()
+  const first = value(1)
+  await store.stage(first, call('r1.stage.s'))
+  await store.promote(1, undefined, call('r1.promote.s'))
+  expect(await store.withdraw(1, call('r2.withdraw.s'))).toBe('2')
+  const data = { withdrawn: true, generation: 1, call_key: 'r2.withdraw.s' }
+  expect(await root.kvRead('secret', path)).toEqual({ version: 2, data })
+  const reader = vaultReader(root, { mount: 'secret', path })
+  expect(await reader.readCurrent()).toBeUndefined()
+  expect((await reader.read(1))?.value.equals(first.value)).toBe(true)
+  expect(await reader.read(2)).toBeUndefined()
 })
 
 test('keeps other custom metadata of the path', async () => {

@@ -1,4 +1,4 @@
-import { type ListedVersion, RekeyError, type Store } from '@rekey/contracts'
+import { type Call, type ListedVersion, RekeyError, type Store } from '@rekey/contracts'
 import type { VaultClient } from './client.ts'
 import type { KvMetadata, KvVersion } from './kv.ts'
 import {
@@ -7,11 +7,13 @@ import {
   generationsFrom,
   generationsText,
   isTombstone,
+  isWithdrawn,
   readValueOf,
   recordOf,
   STAGING,
   stagingPath,
   tombstoneOf,
+  withdrawnOf,
 } from './kv-record.ts'
 import type { Bound } from './session.ts'
 
@@ -21,7 +23,8 @@ import type { Bound } from './session.ts'
  *   <mount>/rekey-staging/<path>/<generation>   written once (cas=0), kept until the generation is destroyed.
  *                                               Agents read every live generation here. Its record outlives its
  *                                               bytes, so that no later cas=0 brings the generation back.
- *   <mount>/<path>                              what readers get. Promotion writes it with cas=<the version before>.
+ *   <mount>/<path>                              what readers get. Promotion writes it with cas=<the version before>,
+ *                                               and so does a withdrawal, which writes a version without a value.
  *
  * So check-and-set is the whole of the locking: whoever writes a generation's staging path first made it, and a
  * promotion that comes late finds another version than it expects.
@@ -80,6 +83,29 @@ export function vaultKvStore(client: VaultClient, ref: { mount: string; path: st
     await client.kvWriteCustomMetadata(mount, path, custom, bound)
   }
 
+  /**
+   * A new main version with what `next` makes of the one that is current, but only once for each call key, wherever
+   * that version is by now. Somebody may write between our look and our write: then we look again, never write blindly.
+   * Undefined: `next` wants nothing written.
+   */
+  async function writeOnce(
+    call: Call,
+    next: (current: MainVersion | undefined) => Record<string, unknown> | undefined,
+  ): Promise<number | undefined> {
+    for (let turn = 0; turn < 5; turn++) {
+      const metadata = await client.kvMetadata(mount, path, call)
+      const versions = await mainVersions(metadata, call)
+      const ours = versions.find((seen) => seen.read?.data.call_key === call.key)
+      if (ours) return ours.version
+      const data = next(versions.find((seen) => seen.current))
+      if (!data) return undefined
+      const cas = metadata?.currentVersion ?? 0
+      const version = await client.kvWrite(mount, path, data, { ...call, cas })
+      if (version !== 'mismatch') return version
+    }
+    throw new RekeyError('foreign_writer', `${where} changed under each of five tries of ${call.key}`)
+  }
+
   return {
     kind: 'vault-kv',
 
@@ -114,7 +140,7 @@ export function vaultKvStore(client: VaultClient, ref: { mount: string; path: st
 
     async readCurrent(call) {
       const current = await readMain(call)
-      return current && !isTombstone(current)
+      return current && !isWithdrawn(current)
         ? readValueOf(current, String(current.version), where)
         : undefined
     },
@@ -145,32 +171,16 @@ export function vaultKvStore(client: VaultClient, ref: { mount: string; path: st
     },
 
     async restore(value, call) {
-      // Somebody may write between our look and our write; a restore wins over that, but never blindly.
-      for (let turn = 0; turn < 5; turn++) {
-        const metadata = await client.kvMetadata(mount, path, call)
-        const versions = await mainVersions(metadata, call)
-        const ours = versions.find((seen) => seen.read?.data.call_key === call.key)
-        const cas = metadata?.currentVersion ?? 0
-        const version =
-          ours?.version ?? (await client.kvWrite(mount, path, recordOf(value, call.key), { ...call, cas }))
-        if (version === 'mismatch') continue
-        await noteGeneration(version, value.generation, call)
-        return String(version)
-      }
-      throw new RekeyError('foreign_writer', `${where} changed under each of five tries to restore it`)
+      const version = await writeOnce(call, () => recordOf(value, call.key))
+      if (version !== undefined) await noteGeneration(version, value.generation, call)
+      return String(version)
     },
 
     async withdraw(generation, call) {
-      for (let turn = 0; turn < 5; turn++) {
-        const current = await readMain(call)
-        // A tombstone with our key is what this call wrote before.
-        if (isTombstone(current) && current?.data.call_key === call.key) return String(current.version)
-        if (!current || generationOf(current) !== generation) return undefined
-        const nothing = { ...tombstoneOf(generation), call_key: call.key }
-        const version = await client.kvWrite(mount, path, nothing, { ...call, cas: current.version })
-        if (version !== 'mismatch') return String(version)
-      }
-      throw new RekeyError('foreign_writer', `${where} changed under each of five tries to withdraw it`)
+      const version = await writeOnce(call, (current) =>
+        current?.read && current.generation === generation ? withdrawnOf(generation, call.key) : undefined,
+      )
+      return version === undefined ? undefined : String(version)
     },
 
     async destroy(generation, call) {

@@ -1,6 +1,6 @@
 import type { ReadValue } from '@rekey/contracts'
 import type { VaultClient } from './client.ts'
-import { generationOf, readValueOf, STAGING, stagingPath } from './kv-record.ts'
+import { generationOf, isWithdrawn, readValueOf, STAGING, stagingPath } from './kv-record.ts'
 import type { KvPlace } from './node-identity.ts'
 import type { Bound } from './session.ts'
 
@@ -8,7 +8,7 @@ import type { Bound } from './session.ts'
 export type VaultReader = {
   /** The value of a generation, staged or promoted; undefined if it is destroyed or was never made. */
   read(generation: number, bound?: Bound): Promise<ReadValue | undefined>
-  /** What readers without an agent get now. */
+  /** What readers without an agent get now; undefined if nothing was promoted, or it was withdrawn. */
   readCurrent(bound?: Bound): Promise<ReadValue | undefined>
 }
 
@@ -17,7 +17,7 @@ export function vaultReader(client: VaultClient, { mount, path }: KvPlace): Vaul
 
   async function readCurrent(bound?: Bound): Promise<ReadValue | undefined> {
     const current = await client.kvRead(mount, path, bound)
-    return current && readValueOf(current, String(current.version), where)
+    return current && !isWithdrawn(current) ? readValueOf(current, String(current.version), where) : undefined
   }
 
   return {

@@ -20,7 +20,10 @@ export type StoreVersion = string
 /** The value as read back, and the store's own version of it. */
 export type ReadValue = StoredValue & { storeVersion: StoreVersion }
 
-/** One entry of what a store holds for a credential. `generation` is absent for versions that we did not write. */
+/**
+ * One entry of what a store holds for a credential. `generation` is absent for a version that holds none: somebody else
+ * wrote it, or it says that the value was withdrawn.
+ */
 export type ListedVersion = {
   storeVersion: StoreVersion
   labels: ('pending' | 'current' | 'previous')[]
@@ -42,7 +45,7 @@ export interface Store {
    * it is never staged again, however late a call for it comes.
    */
   stage(value: StoredValue, call: Call): Promise<ReadValue>
-  /** The staged or promoted value of one generation, or undefined. */
+  /** The value of one generation, from its staging until it is destroyed, whatever readers get meanwhile. */
   read(generation: number, call: Call): Promise<ReadValue | undefined>
   /** What readers get now, or undefined for a secret that was never promoted, or was withdrawn. */
   readCurrent(call: Call): Promise<ReadValue | undefined>
@@ -58,7 +61,8 @@ export interface Store {
   restore(value: StoredValue, call: Call): Promise<StoreVersion>
   /**
    * Lets readers find nothing, if they would find `generation` now: as a NEW store version, which is returned and which
-   * the next promotion replaces. Undefined: readers do not get this generation, and nothing was written.
+   * the next promotion replaces. Undefined: readers do not get this generation, and nothing was written. Writes once
+   * per `call.key`, as `restore` does: a repeat returns that version, and leaves alone what readers get since.
    */
   withdraw(generation: number, call: Call): Promise<StoreVersion | undefined>
   /** Ends every copy of a generation: staging copies, versions and labels. Succeeds if it is already gone. */

@@ -58,5 +58,6 @@ export function verbs(value: StoredValue, current: StoredValue, version: string)
     ['restore', (store, call) => store.restore(current, call)],
     ['destroy', (store, call) => store.destroy(value.generation, call)],
     ['list', (store, call) => store.list(call)],
+    ['withdraw', (store, call) => store.withdraw(current.generation, call)],
   ]
 }

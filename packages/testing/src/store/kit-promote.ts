@@ -28,6 +28,16 @@ export function testPromoting(given: Given): void {
       expect(listed.filter((seen) => seen.labels.includes('pending'))).toEqual([])
     })
 
+    test('keeps every generation readable until it is destroyed, however many follow', async () => {
+      const { store } = given()
+      const values = [1, 2, 3, 4].map((generation) => generationOf(generation))
+      let current: string | undefined
+      for (const value of values) current = await live(store, value, current)
+      for (const { generation, value } of values) {
+        expect((await store.read(generation, call('read')))?.value.equals(value)).toBe(true)
+      }
+    })
+
     test('returns the same version when repeated, whatever is then expected', async () => {
       const { store } = given()
       const first = await live(store, generationOf(1))

@@ -5,6 +5,7 @@ import { testFailing } from './kit-failing.ts'
 import { testPromoting } from './kit-promote.ts'
 import { testRestoring } from './kit-restore.ts'
 import { testStaging } from './kit-stage.ts'
+import { testWithdrawing } from './kit-withdraw.ts'
 
 /**
  * The contract of a Store as a test suite. A whole kind's test is one line:
@@ -28,6 +29,7 @@ export function testStore(name: string, make: () => Promise<StoreUnderTest>): vo
     testStaging(given)
     testPromoting(given)
     testRestoring(given)
+    testWithdrawing(given)
     testDestroying(given)
     testFailing(given)
   })
