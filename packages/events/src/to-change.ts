@@ -30,7 +30,9 @@ export function toChange(event: CloudEvent): ChangeResult {
   const wrongSpec = specProblem(known.cdevents, data.context)
   if (wrongSpec !== undefined) return no(wrongSpec)
   const result = known.read(data)
-  return result.ok ? result : no(describe(result.error))
+  if (!result.ok) return no(describe(result.error))
+  // The schema has seen that it is a time.
+  return { ok: true, change: { ...result.change, at: Date.parse(String(data.context.timestamp)) } }
 }
 
 function knownType(type: string): KnownType | string {

@@ -54,8 +54,8 @@ describe('toChange reads CDEvents', () => {
       environment: 'test123',
       facts: { artifact },
     }
-    expect(toChange(around(data))).toEqual({ ok: true, change })
-    expect(toChange(around(as04(data)))).toEqual({ ok: true, change })
+    expect(toChange(around(data))).toEqual({ ok: true, change: { ...change, at: expect.any(Number) } })
+    expect(toChange(around(as04(data)))).toEqual({ ok: true, change: { ...change, at: expect.any(Number) } })
   })
 
   test('environment.modified of 0.5.1 and 0.4.1, where it says which workload it is about', () => {
@@ -67,8 +67,8 @@ describe('toChange reads CDEvents', () => {
       environment: 'mySubject123',
       facts: { zone: 'eu-central-1b' },
     }
-    expect(toChange(around(data))).toEqual({ ok: true, change })
-    expect(toChange(around(as04(data)))).toEqual({ ok: true, change })
+    expect(toChange(around(data))).toEqual({ ok: true, change: { ...change, at: expect.any(Number) } })
+    expect(toChange(around(as04(data)))).toEqual({ ok: true, change: { ...change, at: expect.any(Number) } })
   })
 
   test('what customData.rekey adds to a deployment, and nobody else in customData', () => {
@@ -96,6 +96,7 @@ describe('toChange reads CDEvents', () => {
         workload: 'chat-gateway',
         environment: 'prod',
         facts: { zone: 'eu-central-1b' },
+        at: Date.parse('2026-11-21T10:00:00Z'),
       },
     })
   })
@@ -254,7 +255,10 @@ describe('newEvent', () => {
     { type: 'datasetchanged', ...here, facts: { dataset: 'v2' } },
     { type: 'zonechanged', ...here, facts: { zone: 'b' } },
   ])('$type is read back as it was said', (change) => {
-    expect(toChange(newEvent(change, origin))).toEqual({ ok: true, change })
+    expect(toChange(newEvent(change, origin))).toEqual({
+      ok: true,
+      change: { ...change, at: expect.any(Number) },
+    })
   })
 
   test.each<[string, Change]>([

@@ -10,7 +10,9 @@ export type Received = { source: string; id: string; digest: string; emitter: st
 /** Judges a change, opens or joins what its rules name, and records the verdict: one transaction. */
 export async function receive(db: Database, event: Received & { change: Change }): Promise<Verdict> {
   return once(db, event, async (tx) => {
-    const { change } = event
+    // A clock that runs ahead must not make what it says the last word.
+    const now = await clock(tx)
+    const change = { ...event.change, at: Math.min(event.change.at ?? now, now) }
     const { rows } = await tx.query('select known from workload where name = $1 for update', [
       change.workload,
     ])
@@ -29,6 +31,10 @@ export async function receive(db: Database, event: Received & { change: Change }
           : `${change.workload} is known in ${knownIn}, not in ${change.environment}`
       return { verdict: 'unknown-workload', reason, rotations: [] }
     }
+    await tx.query('update workload set known = $2 where name = $1', [
+      known.name,
+      JSON.stringify(apply(known, change)),
+    ])
     if (judgement.kind === 'no-change')
       return {
         verdict: 'no-change',
@@ -36,10 +42,6 @@ export async function receive(db: Database, event: Received & { change: Change }
         rotations: [],
       }
     const what = judgement.differences.map((d) => `${d.field} ${d.was ?? 'unknown'} → ${d.is}`).join(', ')
-    await tx.query('update workload set known = $2 where name = $1', [
-      known.name,
-      JSON.stringify(apply(known, change)),
-    ])
     if (judgement.kind === 'no-rule')
       return {
         verdict: 'no-rule',

@@ -12,12 +12,19 @@ export type Change = {
   environment?: string
   /** What the event says about the workload now. */
   facts: Partial<Record<Fact, string>>
+  /** When it was so by the emitter's clock, milliseconds since the epoch. Absent: now. */
+  at?: number
 }
 
 export type Fact = 'artifact' | 'vendor' | 'dataset' | 'zone'
 
 /** What the inventory knows of a workload. */
-export type KnownWorkload = { name: string; environment: string } & Partial<Record<Fact, string>>
+export type KnownWorkload = {
+  name: string
+  environment: string
+  /** When each of them was last said to be so. What comes late and says something older changes nothing. */
+  since?: Partial<Record<Fact | 'environment', number>>
+} & Partial<Record<Fact, string>>
 
 export type Rule = {
   name: string

@@ -18,6 +18,9 @@ const FACTS: readonly Fact[] = ['artifact', 'vendor', 'dataset', 'zone']
  * What does a change ask for? It is found by comparing with what is known, never by trusting the event: an event
  * that says "changed" and states what is known already is `no-change`, however often it comes.
  *
+ * Order. A fact that is known from a later time than the event's is not overturned by it: events that were delayed or
+ * replayed change nothing.
+ *
  * Environments. A workload is known in one environment, and its credentials belong there.
  * - `environment.modified` is the only type that speaks about the environment itself. Another environment than the
  *   known one is a difference: the workload has moved.
@@ -37,11 +40,17 @@ export function judge(known: KnownWorkload | undefined, change: Change, rules: R
   return matches.length === 0 ? { kind: 'no-rule', differences } : { kind: 'rotate', differences, matches }
 }
 
-/** What is known after the change. A change that is not about this workload, or here, leaves it as it is. */
+/**
+ * What is known after the change, which also is how recently it was said. A change that is not about this workload, or
+ * here, leaves it as it is, and so does what is older than what is known.
+ */
 export function apply(known: KnownWorkload, change: Change): KnownWorkload {
   if (known.name !== change.workload || isElsewhere(known, change)) return known
   const next: KnownWorkload = { ...known }
-  for (const { field, is } of compare(known, change)) next[field] = is
+  for (const { field, is } of stated(known, change)) {
+    next[field] = is
+    if (change.at !== undefined) next.since = { ...next.since, [field]: change.at }
+  }
   return next
 }
 
@@ -51,15 +60,20 @@ function isElsewhere(known: KnownWorkload, change: Change): boolean {
 }
 
 function compare(known: KnownWorkload, change: Change): Difference[] {
-  const differences: Difference[] = []
-  if (change.environment !== undefined && change.environment !== known.environment) {
-    differences.push({ field: 'environment', was: known.environment, is: change.environment })
-  }
+  return stated(known, change).filter(({ was, is }) => was !== is)
+}
+
+/** Everything that the change says, but for what is known from a later time. */
+function stated(known: KnownWorkload, { environment, facts, at }: Change): Difference[] {
+  const said: Difference[] = []
+  const isStale = (field: Difference['field']) => at !== undefined && at < (known.since?.[field] ?? at)
+  if (environment !== undefined && !isStale('environment'))
+    said.push({ field: 'environment', was: known.environment, is: environment })
   for (const field of FACTS) {
-    const is = change.facts[field]
-    if (is !== undefined && is !== known[field]) differences.push({ field, was: known[field] ?? null, is })
+    const is = facts[field]
+    if (is !== undefined && !isStale(field)) said.push({ field, was: known[field] ?? null, is })
   }
-  return differences
+  return said
 }
 
 /** In the rules' order; a credential that several rules name rotates once, because of the first. */

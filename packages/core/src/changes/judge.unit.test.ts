@@ -195,3 +195,36 @@ describe('apply', () => {
     expect(apply(known, change({ workload: 'billing' }))).toEqual(known)
   })
 })
+
+describe('what comes late', () => {
+  const seen = apply(known, change({ at: 200 }))
+
+  test('does not overturn what is known from a later time', () => {
+    const late = change({ at: 100, facts: { zone: 'eu-central-1a' } })
+    expect(judge(seen, late, [rule()])).toEqual({ kind: 'no-change' })
+    expect(apply(seen, late)).toEqual(seen)
+  })
+
+  test('counts where it is about something else, or newer, or says no time', () => {
+    for (const facts of [{ vendor: 'umbrella' }, { zone: 'eu-central-1c' }] as const) {
+      const at = 'zone' in facts ? 300 : 100
+      expect(judge(seen, change({ at, facts }), [rule()]).kind).toBe('rotate')
+    }
+    const { at: _, ...untimed } = change({ facts: { zone: 'eu-central-1c' } })
+    expect(judge(seen, untimed, [rule()]).kind).toBe('rotate')
+  })
+
+  test('leads to the same knowledge in any order', () => {
+    const zones = ['a', 'b', 'c', 'd'].map((zone, n) => change({ at: n, facts: { zone } }))
+    const forth = zones.reduce(apply, known)
+    const back = zones.toReversed().reduce(apply, known)
+    expect(back).toEqual(forth)
+  })
+
+  test('keeps how recently a fact was said, even where it says nothing new', () => {
+    const again = apply(seen, change({ at: 300 }))
+    expect(judge(again, change({ at: 250, facts: { zone: 'eu-central-1a' } }), [rule()]).kind).toBe(
+      'no-change',
+    )
+  })
+})
