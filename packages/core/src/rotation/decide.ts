@@ -11,7 +11,7 @@ import { phaseOf } from './phase.ts'
 import { proceed } from './proceed.ts'
 import { nextLook } from './retirement.ts'
 import { type Move, standing } from './rollout.ts'
-import { type Hold, type Rotation, retirementOf, rolloutsOf } from './state.ts'
+import { type Hold, modeFor, type Rotation, retirementOf, rolloutsOf } from './state.ts'
 import { abandon, hasWayBack } from './takeover.ts'
 
 const NOTHING: Move = { events: [], effects: [] }
@@ -98,7 +98,10 @@ function lookAtDrain(rotation: Rotation, generation: number, facts: Facts): Move
   if (retirement?.step !== 'draining' && retirement?.step !== 'suspending') return NOTHING
   const effects = [drainLook(rotation, generation, nextLook(rotation, retirement, facts.now))]
   const waitedMs = facts.now - retirement.since
-  if (waitedMs <= rotation.plan.drainCapMs) return { events: [], effects }
+  const { drainCapMs, expediteDrainMs, waveDeadlineMs } = rotation.plan
+  // What was to be cut long ago waits for a proof.
+  const capMs = modeFor(rotation, generation) === 'rotate' ? drainCapMs : expediteDrainMs + waveDeadlineMs
+  if (waitedMs <= capMs) return { events: [], effects }
   const why = undrained(rotation, retirement, facts).map((u) => u.message)
   const detail = why.length > 0 ? why.join('; ') : 'the audit topic or a node has not answered'
   return {

@@ -20,5 +20,6 @@ export function proceed(state: Rotation, first: Decision, facts: Facts, doneEffe
     rotation = evolveAll(rotation, move.events) ?? rotation
   }
   events.push(...liftSettled(rotation, events, doneEffect))
-  return { ...first, events, effects }
+  // What has ended asks for nothing any more.
+  return { ...first, events, effects: rotation.outcome ? [] : effects }
 }

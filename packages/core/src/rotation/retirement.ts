@@ -153,11 +153,10 @@ function rewave(rotation: Rotation, generation: number, facts: Facts): string[][
 }
 
 function revoking(rotation: Rotation, retirement: Retirement, facts: Facts): Move | undefined {
-  const { generation, revokesAsked, revokesDone } = retirement
-  const moved =
-    rotation.plan.direction === 'inbound'
-      ? narrow(rotation, retirement, facts)
-      : goBack(rotation, retirement, facts)
+  const { generation, because, revokesAsked, revokesDone } = retirement
+  // Outbound, nodes have moved on long ago, but for those that are on their way back, or have nothing to move on to.
+  const narrows = rotation.plan.direction === 'inbound' || because === 'offboarded'
+  const moved = narrows ? narrow(rotation, retirement, facts) : goBack(rotation, retirement, facts)
   if (moved !== 'done') return moved
   if (revokesDone < revokesAsked) return undefined
   return { events: [{ type: 'ProvingStarted', generation, at: facts.now }], effects: [] }

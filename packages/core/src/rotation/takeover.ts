@@ -3,7 +3,7 @@ import type { Effect } from './effects.ts'
 import type { RotationEvent } from './events.ts'
 import { lift } from './holds.ts'
 import type { Facts } from './inputs.ts'
-import type { Move } from './rollout.ts'
+import { everybody, type Move, startWave } from './rollout.ts'
 import {
   isCompromised,
   isDying,
@@ -124,6 +124,10 @@ function contain(rotation: Rotation, facts: Facts): Move | undefined {
     const retirement = retirementOf(rotation, generation)
     if (retirement?.valid && !isDying(rotation, generation))
       return startRevocation(rotation, retirement, facts)
+    const rollout = retirement?.step === 'revoking' ? retirement.rollout : null
+    // Its revocation began wave by wave, before it was urgent: now everybody is told at once.
+    if (rollout?.purpose === 'narrow' && rollout.wave + 1 < rollout.waves.length)
+      return startWave(rotation, facts, { purpose: 'narrow', of: generation }, [everybody(facts)], 0)
   }
   return undefined
 }

@@ -135,6 +135,16 @@ describe('contain', () => {
     expect(play.events.at(-1)).toMatchObject({ type: 'RotationClosed', exceptions: ['no_positive_control'] })
   })
 
+  test('tells everybody at once, where a revocation goes wave by wave and one node is silent', () => {
+    const play = new Play().playTo('RevocationStarted')
+    expect(waves(play, 'narrow')).toEqual([['n1']])
+    play.silent.add('n1')
+    play.add({ mode: 'contain', compromised: [1] })
+    expect(waves(play, 'narrow')).toEqual([['n1'], ['n1', 'n2', 'n3']])
+    play.silent.clear()
+    expect(play.play().rotation.outcome).toBe('closed')
+  })
+
   test('outbound, revokes again after the last lease that could still install it', () => {
     const plan = { ...new Play().rotation.plan, direction: 'outbound' as const }
     const play = new Play({ plan }).playTo('ValueInstalled')
@@ -312,6 +322,15 @@ describe('an offboarding', () => {
     expect(play.events.at(-1)).toMatchObject({ outcome: 'closed', exceptions: ['no_control'] })
     expect(play.members.map((m) => m.accepts)).toEqual([[], [], []])
     expect([...play.stores.values()]).toEqual([null, null])
+  })
+
+  test('leaves no node that is told to present what is dead', () => {
+    const play = new Play({
+      goal: 'retire',
+      plan: { ...new Play().rotation.plan, direction: 'outbound' },
+    }).play()
+    expect(play.rotation.outcome).toBe('closed')
+    expect([...play.desired.values()].map((d) => d.accept)).toEqual([[], [], []])
   })
 
   test('is called off as long as nothing was revoked', () => {
