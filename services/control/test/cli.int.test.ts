@@ -137,6 +137,26 @@ test('rotate --wait exits with 0 when the old value is dead, and with 20 when it
   })
 })
 
+test('contain --wait and retire --wait exit with 0 when what had to die is dead', async () => {
+  await configured()
+  work()
+  await rekey('watch', 'key')
+  const contained = await rekey('contain', 'key', '--reason', 'in a log', '--generation', 'g1', '--wait')
+  expect(contained).toMatchObject({ exit: 0, err: '' })
+  expect(contained.out).toContain('key-g2 opened: what leaked is being revoked now')
+  expect(contained.out).toContain('contain: generation 1 leaked (ordered by operator/ana: in a log)')
+  expect(contained.out).toContain('contain: neither proofs nor a drain are waited for')
+  expect(contained.out).toContain('key-g2 closed: the old value is proved dead')
+  expect((await rekey('show', 'key-g2')).out).toMatch(/mode +contain[\s\S]*leaked +1/)
+  const retired = await rekey('retire', 'key', '--reason', 'shut down', '--wait')
+  expect(retired).toMatchObject({ exit: 0, err: '' })
+  expect(retired.out).toContain('key-g2-end closed: generation 2 is proved dead, and none follows')
+  expect(await rekey('expedite', 'key', '--reason', 'x')).toMatchObject({
+    exit: 1,
+    err: expect.stringContaining('it was offboarded'),
+  })
+})
+
 test('a hold that lasts ends the wait with 30, and resume makes it go on', async () => {
   await configured()
   const broken = work({ breaks: 'stage' })
