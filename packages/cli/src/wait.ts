@@ -71,7 +71,12 @@ async function followOne(run: Run, started: Awaited, limits: Limits, label: stri
   const next = later
     .filter((r) => r.openedAt > openedAt)
     .sort((a, b) => (a.openedAt < b.openedAt ? -1 : 1))[0]
-  return next ? (await follow(next.id)).exit : EXIT.noRotation
+  if (next) return (await follow(next.id)).exit
+  run.print(
+    { type: 'end', end: 'no-rotation', exit: EXIT.noRotation },
+    `${label}no rotation of ${started.credential} followed ${started.rotation}`,
+  )
+  return EXIT.noRotation
 }
 
 const OLD_IS_DEAD = 'the old value is proved dead'

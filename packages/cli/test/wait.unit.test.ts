@@ -115,6 +115,20 @@ describe('rotate --wait exits', () => {
   })
 })
 
+test('exits with 10 when what was queued never came, because the one before it offboarded the credential', async () => {
+  const only = { id: 'key-g1-end', openedAt: '2026-11-21T10:00:00.000Z' }
+  cli = await givenCli({
+    'POST /v1/credentials/key/rotate': { rotation: 'key-g1-end', how: 'queued' },
+    'GET /v1/rotations/key-g1-end/watch': stream([], 'closed'),
+    'GET /v1/rotations/key-g1-end': only,
+    'GET /v1/rotations': [only],
+  })
+  expect(await cli.rekey(ROTATE)).toMatchObject({
+    exit: 10,
+    out: expect.stringContaining('no rotation of key followed key-g1-end'),
+  })
+})
+
 test('--json prints one object a line, the last one with the outcome', async () => {
   cli = await givenCli({ ...started, 'GET /v1/rotations/key-g2/watch': stream([lifted], 'closed') })
   const { out } = await cli.rekey([...ROTATE, '--json'])
