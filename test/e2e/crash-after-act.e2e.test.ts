@@ -37,10 +37,10 @@ test('a rotator that dies after each act and before its outcome does each act on
     'destroy.vault-g1',
     'probe.baseline-g1',
     'probe.refusal-g1',
-    'promote.aws',
-    'promote.vault',
-    'stage.aws',
-    'stage.vault',
+    'promote.aws-g2',
+    'promote.vault-g2',
+    'stage.aws-g2',
+    'stage.vault-g2',
   ])
   const { effects, exceptions } = await world.control.rotation(rotation)
   for (const { key, attempt } of effects.filter((e) => kinds.some((kind) => e.key.endsWith(kind))))

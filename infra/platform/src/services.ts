@@ -35,6 +35,8 @@ export type Platform = {
   control: { url: string; tokenFile: string }
   fleet: { url: string; enrolUrl: string; caFile: string }
   logsDir: string
+  /** Starts one more process of a service beside the first, under another name. Only for those that need no port of their own. */
+  another(service: 'rotator' | 'conductor' | 'auditor' | 'intake', name: string): Promise<SupervisedProcess>
   stop(): Promise<void>
 }
 
@@ -77,17 +79,18 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     control: { CONTROL_PORT: String(ports.control), CONTROL_TOKEN_FILE: tokenFile },
     intake: { KAFKA_BROKERS: servers.kafkaBrokers.join(',') },
   }
-  const make = (name: ServiceName) =>
+  const make = (service: ServiceName, name: string = service) =>
     new SupervisedProcess({
       name,
-      main: main(name),
-      env: { DATABASE_URL: servers.postgresUrl, ...env[name], ...options.env, ...options.only?.[name] },
+      main: main(service),
+      env: { DATABASE_URL: servers.postgresUrl, ...env[service], ...options.env, ...options.only?.[service] },
       logFile: join(logsDir, `${name}.log`),
-      ready: READY[name],
+      ready: READY[service],
     })
+  const others: SupervisedProcess[] = []
   const services = Object.fromEntries(SERVICE_NAMES.map((name) => [name, make(name)])) as Platform['services']
   const stop = async () => {
-    await Promise.all(Object.values(services).map((service) => service.stop()))
+    await Promise.all([...Object.values(services), ...others].map((service) => service.stop()))
   }
   try {
     await Promise.all(Object.values(services).map((service) => service.start()))
@@ -100,6 +103,12 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     control: { url: `http://127.0.0.1:${ports.control}`, tokenFile },
     fleet: { url: `wss://127.0.0.1:${ports.fleet}`, enrolUrl: `https://127.0.0.1:${ports.enrol}`, caFile },
     logsDir,
+    async another(service, name) {
+      const started = make(service, name)
+      others.push(started)
+      await started.start()
+      return started
+    },
     stop,
   }
 }
