@@ -23,15 +23,15 @@ export interface Authority {
   /**
    * Outbound: makes the authority accept the value, and tries it there. Twice is once; a slot that holds something
    * else is `foreign_writer`, no free slot is `not_allowed_now`, a value that the authority will not take is
-   * `value_refused`.
+   * `value_refused`. A generation that was suspended or revoked is `not_allowed_now`, however late the call comes.
    */
   install?(value: StoredValue, call: Call): Promise<void>
   /** Refuses it from now on, reversibly. Succeeds if it is refused already; never revives what was revoked. */
   suspend?(generation: number, call: Call): Promise<void>
-  /** The way back from `suspend`. Succeeds if it was never suspended. */
+  /** The way back from `suspend`. Succeeds if it was never suspended; what is not there any more is `not_allowed_now`. */
   reinstate?(generation: number, call: Call): Promise<void>
-  /** Ends it for good, and lets no late `install` bring it back. Succeeds if it is gone already. */
+  /** Ends it for good, and lets no late `install` bring it back. Succeeds if it is gone already, or never was there. */
   revoke?(generation: number, call: Call): Promise<void>
-  /** Tries a value for real, at every declared endpoint. A refused value is a verdict, not an error. */
+  /** Tries a value for real, at every declared endpoint. Whatever it sees is a verdict: it throws nothing. */
   probe(value: Secret, call: Call): Promise<ProbeResult[]>
 }

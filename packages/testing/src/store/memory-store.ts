@@ -6,7 +6,7 @@ import {
   type Store,
   type StoredValue,
 } from '@rekey/contracts'
-import type { StoreFaults } from './faults.ts'
+import { type MemoryWay, memoryWay } from './memory-way.ts'
 
 /** `stored` is absent for what somebody else wrote, and 'withdrawn' where readers shall find nothing. */
 type Version = { version: number; stored?: StoredValue | 'withdrawn'; callKey?: string }
@@ -19,61 +19,6 @@ export type MemorySecret = {
 
 export function memorySecret(): MemorySecret {
   return { staged: new Map(), versions: [] }
-}
-
-/** A way to the secret that can be broken. */
-export type MemoryWay = {
-  faults: StoreFaults
-  reach<T>(signal: AbortSignal, effect: () => T): Promise<T>
-}
-
-export function memoryWay(): MemoryWay {
-  let fault: 'lose-reply' | 'lose-request' | 'hang' | 'throttle' | 'down' | 'bad' | 'meanwhile' | undefined
-  let between: (() => Promise<unknown>) | undefined
-  let nth = 0
-  let count = 0
-  const arm = (kind: typeof fault, at = 0) => {
-    fault = kind
-    nth = at
-    count = 0
-  }
-  return {
-    faults: {
-      loseReply: (at) => arm('lose-reply', at),
-      loseRequest: (at) => arm('lose-request', at),
-      meanwhile: (at, act) => {
-        arm('meanwhile', at)
-        between = act
-      },
-      hang: () => arm('hang'),
-      throttle: () => arm('throttle'),
-      down: () => arm('down'),
-      echo: () => arm('bad'),
-      garble: () => arm('bad'),
-      heal: () => arm(undefined),
-    },
-    async reach(signal, effect) {
-      await Promise.resolve()
-      if (signal.aborted) throw new RekeyError('backend_timeout', 'the deadline had passed before the call')
-      count += 1
-      const hit = nth === 0 || nth === count
-      if (fault === 'down' || (fault === 'lose-request' && hit)) {
-        throw new RekeyError('backend_unavailable', 'the store cannot be reached')
-      }
-      if (fault === 'throttle') throw new RekeyError('throttled', 'the store asks for fewer calls')
-      if (fault === 'bad') throw new RekeyError('bad_response', 'the store answered nonsense')
-      if (fault === 'meanwhile' && hit) await between?.()
-      const result = effect()
-      if (fault === 'lose-reply' && hit) {
-        throw new RekeyError('backend_unavailable', 'the store cut the connection')
-      }
-      if (fault === 'hang') {
-        await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
-        throw new RekeyError('backend_timeout', 'the store did not answer before the deadline')
-      }
-      return result
-    },
-  }
 }
 
 /** A Store without a server: each verb is one atomic request. Passes the same kit as the real ones. */

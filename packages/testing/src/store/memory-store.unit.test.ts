@@ -1,5 +1,6 @@
 import { testStore } from './kit.ts'
-import { memorySecret, memoryStore, memoryWay } from './memory-store.ts'
+import { memorySecret, memoryStore } from './memory-store.ts'
+import { memoryWay } from './memory-way.ts'
 
 testStore('memory', async () => {
   const secret = memorySecret()

@@ -1,0 +1,100 @@
+import type { Authority, ErrorCode, StoredValue } from '@rekey/contracts'
+import { describe, expect, test } from 'vitest'
+import { safeErrorOf } from '../leak.ts'
+import { generationOf, untilSettled } from '../store/given.ts'
+import { type AuthorityFaults, type Given, on, settlesTo } from './given.ts'
+
+type FaultName = Extract<keyof AuthorityFaults, 'down' | 'throttle' | 'hang'>
+
+const SAID: [fault: FaultName, code: ErrorCode][] = [
+  ['down', 'backend_unavailable'],
+  ['throttle', 'throttled'],
+  ['hang', 'backend_timeout'],
+]
+
+/** Every verb that it has, on generation 1; only what is installed is the caller's choice. */
+function verbs(authority: Authority, value: StoredValue, bound: () => AbortSignal) {
+  const does = () => on(authority, { signal: bound() })
+  const all: [verb: 'install' | 'suspend' | 'reinstate' | 'revoke', run: () => Promise<void>][] = [
+    ['install', () => does().install(value)],
+    ['suspend', () => does().suspend(1)],
+    ['reinstate', () => does().reinstate(1)],
+    ['revoke', () => does().revoke(1)],
+  ]
+  return all.filter(([verb]) => authority[verb])
+}
+
+export function testFailing(given: Given): void {
+  describe('failing', () => {
+    for (const fault of ['loseReply', 'loseRequest'] as const) {
+      const lost = fault === 'loseReply' ? 'answer' : 'request'
+      test.each([1, 2, 3, 4, 5, 6])(
+        `settles every verb to one effect when its ${lost} %i is lost`,
+        async (nth) => {
+          const { authority, another, faults } = given()
+          const does = on(authority)
+          const value = generationOf(1)
+          const through = async (run: () => Promise<void>) => {
+            faults[fault](nth)
+            await untilSettled(run)
+            faults.heal()
+          }
+          await through(() => does.install(value))
+          await settlesTo(given(), value, 'accepted')
+          if (authority.suspend && authority.reinstate) {
+            await through(() => does.suspend(1))
+            await settlesTo(given(), value, 'refused')
+            await through(() => does.reinstate(1))
+            await settlesTo(given(), value, 'accepted')
+          }
+          await through(() => does.revoke(1))
+          await settlesTo(given(), value, 'refused')
+          // Nothing of it is left in a slot.
+          for (let n = 0; n < authority.slots; n++) await on(another).install(generationOf(2 + n))
+        },
+      )
+    }
+
+    test.each(SAID)('%s: says so with a retryable error, in every verb, without a secret', async (...row) => {
+      const [fault, code] = row
+      const { authority, another, faults } = given()
+      const value = generationOf(1)
+      await on(another).install(value)
+      for (const [verb, run] of verbs(authority, value, () => AbortSignal.timeout(300))) {
+        faults[fault]()
+        const before = performance.now()
+        const error = await safeErrorOf(run(), value.value)
+        expect(performance.now() - before, `${verb} outlived its deadline`).toBeLessThan(2_000)
+        expect(error.code, verb).toBe(code)
+        expect(error.retryable).toBe(true)
+        faults.heal()
+      }
+    })
+
+    test.each(SAID)('%s: a probe shows nothing, and is no refusal', async (fault) => {
+      const { authority, another, faults } = given()
+      const value = generationOf(1)
+      await on(another).install(value)
+      faults[fault]()
+      const signal = AbortSignal.timeout(300)
+      for (const tried of [value, generationOf(1)]) {
+        const seen = await authority.probe(tried.value, { key: 'probe', signal })
+        expect(seen.length).toBeGreaterThan(0)
+        expect(new Set(seen.map((one) => one.verdict))).toEqual(new Set(['unknown']))
+        expect(JSON.stringify(seen)).not.toContain(tried.value.reveal())
+      }
+    })
+
+    test('has no effect after its deadline', async () => {
+      const { authority, another } = given()
+      const current = generationOf(1)
+      await on(another).install(current)
+      const value = generationOf(2)
+      for (const [, run] of verbs(authority, value, () => AbortSignal.abort())) {
+        expect((await safeErrorOf(run(), value.value)).code).toBe('backend_timeout')
+      }
+      await settlesTo(given(), current, 'accepted')
+      await settlesTo(given(), value, 'refused')
+    })
+  })
+}
