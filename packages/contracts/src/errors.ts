@@ -41,7 +41,10 @@ export const ERRORS = {
     retryable: false,
     remedy: 'Correct the field named in the message and send the event again.',
   },
-  not_allowed_now: { retryable: false, remedy: 'The rotation is past the step where this is possible.' },
+  not_allowed_now: {
+    retryable: false,
+    remedy: 'It is not possible as things stand; the message says why, and what would be.',
+  },
   newer_release: {
     retryable: true,
     remedy: 'A newer release of Rekey works on this rotation; finish the upgrade of this process.',

@@ -1,10 +1,11 @@
+import type { Mode } from '@rekey/core'
 import type { Database } from './database.ts'
 import { append, type JournalEntry } from './journal.ts'
 import { submit } from './submit.ts'
 
 /** A journal entry with what an auditor needs to know about its subject. */
 export type AuditableEntry = JournalEntry & {
-  rotation?: { id: string; credential: string; phase?: string }
+  rotation?: { id: string; credential: string; phase?: string; mode?: Mode }
   credential?: { name: string; owner: string; environment: string; workload: string; spiffeId: string }
 }
 
@@ -13,7 +14,7 @@ export type AuditRecord = { position: number; sequence: number; key: string; byt
 /** Journal entries that have no audit record yet, in order. */
 export async function unaudited(db: Database, limit: number): Promise<AuditableEntry[]> {
   const { rows } = await db.pool.query(
-    `select j.position, j.stream, j.seq, j.type, j.data, j.actor, j.at, r.id as rotation, c.name as credential,
+    `select j.position, j.stream, j.seq, j.type, j.data, j.actor, j.at, r.id as rotation, r.state ->> 'mode' as mode, c.name as credential,
             w.name as workload, w.spec ->> 'owner' as owner, w.spec ->> 'environment' as environment,
             w.spec ->> 'spiffeId' as spiffe_id
      from journal j
@@ -32,7 +33,9 @@ export async function unaudited(db: Database, limit: number): Promise<AuditableE
     data: row.data,
     actor: row.actor,
     at: row.at.toISOString(),
-    ...(row.rotation === null ? {} : { rotation: { id: row.rotation, credential: row.credential } }),
+    ...(row.rotation === null
+      ? {}
+      : { rotation: { id: row.rotation, credential: row.credential, mode: row.mode } }),
     ...(row.credential === null
       ? {}
       : {

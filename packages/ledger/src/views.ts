@@ -57,22 +57,26 @@ export type CredentialView = {
   environment: string
   currentGeneration: number | null
   openRotation: string | null
+  /** When it was offboarded. */
+  retiredAt: string | null
   nodes: { live: number; lost: number }
   generations: {
     generation: number
     label: string | null
     validity: string
     keyId: string
+    /** It leaked. */
+    compromised: boolean
     storeVersions: Record<string, string>
   }[]
 }
 
 export async function listCredentials(db: Database, name?: string): Promise<CredentialView[]> {
   const { rows } = await db.pool.query(
-    `select c.name, c.workload, c.purpose, c.current_generation, c.open_rotation,
+    `select c.name, c.workload, c.purpose, c.current_generation, c.open_rotation, c.retired_at,
             w.spec ->> 'owner' as owner, w.spec ->> 'environment' as environment,
             (select coalesce(jsonb_agg(jsonb_build_object('generation', g.generation, 'label', g.label,
-               'validity', g.validity, 'keyId', g.key_id, 'storeVersions', g.store_versions) order by g.generation), '[]')
+               'validity', g.validity, 'keyId', g.key_id, 'compromised', g.compromised_at is not null, 'storeVersions', g.store_versions) order by g.generation), '[]')
              from generation g where g.credential = c.name) as generations,
             (select count(*)::int from node n where n.workload = c.workload and n.state = 'live') as live,
             (select count(*)::int from node n where n.workload = c.workload and n.state = 'lost') as lost
@@ -80,10 +84,11 @@ export async function listCredentials(db: Database, name?: string): Promise<Cred
      where $1::text is null or c.name = $1 order by c.name`,
     [name ?? null],
   )
-  return rows.map(({ current_generation, open_rotation, live, lost, ...row }) => ({
+  return rows.map(({ current_generation, open_rotation, retired_at, live, lost, ...row }) => ({
     ...row,
     currentGeneration: current_generation,
     openRotation: open_rotation,
+    retiredAt: retired_at?.toISOString() ?? null,
     nodes: { live, lost },
   }))
 }

@@ -289,7 +289,7 @@ function withoutWayBack(rotation: Rotation, generation: number): Rotation {
   const lost = (r: Retirement) => r.back === generation
   return {
     ...rotation,
-    retirements: rotation.retirements.map((r) => (lost(r) ? { ...r, back: null, restore: r.restored } : r)),
+    retirements: rotation.retirements.map((r) => (lost(r) ? { ...r, back: null } : r)),
   }
 }
 

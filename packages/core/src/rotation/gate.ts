@@ -24,7 +24,7 @@ export function gate(rotation: Rotation, retirement: Retirement, facts: Facts): 
   return unmet
 }
 
-/** The generation that must be accepted everywhere while this one dies; null: there is none. */
+/** The generation that is to be accepted everywhere while this one dies; null: there is none. */
 function staysFor(rotation: Rotation, dying: number): number | null {
   const { base, successor } = rotation
   if (successor && successor.generation !== dying && isUp(successor)) return successor.generation
@@ -34,10 +34,12 @@ function staysFor(rotation: Rotation, dying: number): number | null {
 /** Nodes that have not proved that they accept what stays, at or after the last confirmation. */
 function unproved(rotation: Rotation, retirement: Retirement, facts: Facts): Unmet[] {
   const stays = staysFor(rotation, retirement.generation)
-  if (stays === null)
-    return isToCome(rotation)
-      ? [{ reason: 'unproved', message: 'the generation that follows is not up yet' }]
-      : []
+  const { successor } = rotation
+  // Some store may show the dying one until the next one has moved all of them, and was confirmed after that.
+  const isOnItsWay =
+    stays === null ? isToCome(rotation) : stays === successor?.generation && successor.step !== 'live'
+  if (isOnItsWay) return [{ reason: 'unproved', message: 'the generation that follows is not live yet' }]
+  if (stays === null) return []
   return facts.members
     .filter((m) => !m.excused && !(m.provedRevision >= rotation.confirmRevision && m.accepts.includes(stays)))
     .map((m) => ({ reason: 'unproved', message: `${m.node} has not proved generation ${stays}` }))

@@ -46,7 +46,8 @@ function planned(rotation: Rotation, { generation, settled }: Successor, facts: 
 
 /** Routine: as configured. Leaked: one canary and then everybody; to contain: everybody. */
 function wavesOf({ mode, plan }: Rotation, facts: Facts): string[][] {
-  const nodes = facts.members.filter((m) => !m.excused).map((m) => m.node)
+  // An excused node is told as well: it is not waited for, that is all.
+  const nodes = everybody(facts)
   return planWaves(nodes, mode === 'rotate' ? plan.waves : mode === 'expedite' ? [1, '100%'] : ['100%'])
 }
 
@@ -74,8 +75,10 @@ function rolling(rotation: Rotation, successor: Successor, facts: Facts): Move |
     return nextWave(rotation, rollout, facts, track)
   }
   const leave = leavesLostBehind(rotation, track)
+  const told = rollout?.waves.flat() ?? []
   const late = facts.members
-    .filter((m) => !m.excused && !(leave && m.lost) && !m.accepts.includes(generation))
+    .filter((m) => !m.accepts.includes(generation))
+    .filter((m) => !told.includes(m.node) || !(m.excused || (leave && m.lost)))
     .map((m) => m.node)
   if (late.length > 0) {
     const all = [...(rollout?.waves ?? []), late.sort()]

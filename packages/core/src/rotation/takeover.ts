@@ -189,9 +189,9 @@ function planNext(rotation: Rotation, facts: Facts): Move | undefined {
   return undefined
 }
 
-/** Every store that may have shown it is put back. */
-export function isBack({ restore, restored }: Retirement): boolean {
-  return restored.length >= restore.length
+/** Every store that may have shown it is put back, or will be moved on to what follows. */
+export function isBack({ back, restore, restored }: Retirement): boolean {
+  return back === null || restored.length >= restore.length
 }
 
 /** A successor is on its way up, or will be planned. */

@@ -11,6 +11,7 @@ const Credential = z.object({
   environment: z.string(),
   currentGeneration: z.number().int().nullable(),
   openRotation: z.string().nullable(),
+  retiredAt: z.string().nullable().describe('When it was offboarded; null: it was not'),
   nodes: z.object({ live: z.number().int(), lost: z.number().int() }),
   generations: z.array(
     z.object({
@@ -18,6 +19,7 @@ const Credential = z.object({
       label: z.string().nullable(),
       validity: z.string(),
       keyId: z.string(),
+      compromised: z.boolean().describe('It leaked'),
       storeVersions: z.record(z.string(), z.string()),
     }),
   ),
