@@ -50,8 +50,9 @@ export async function declareGone(db: Database, node: string, actor: string, rea
     const credentials = await lockCredentialsOf(tx, node)
     const { rows } = await tx.query("update node set state = 'gone' where name = $1 returning name", [node])
     if (!rows[0]) throw new RekeyError('not_found', `there is no node named ${node}`)
-    await nodesChanged(tx, credentials, actor)
+    // Before what it leads to, so that a reader of the journal knows why.
     await append(tx, `node/${node}`, actor, [{ type: 'NodeGone', node, reason }])
+    await nodesChanged(tx, credentials, actor)
   })
 }
 
@@ -76,9 +77,9 @@ export async function excuse(
         'not_found',
         `there is no node named ${node}${credential ? ` that holds ${credential}` : ''}`,
       )
-    await nodesChanged(tx, credentials, actor)
     const excused = { node, credentials, reason, until: new Date(until).toISOString() }
     await append(tx, `node/${node}`, actor, [{ type: 'NodeExcused', ...excused }])
+    await nodesChanged(tx, credentials, actor)
   })
 }
 
@@ -207,12 +208,12 @@ async function redeem(tx: Queryable, node: string, token: string): Promise<Joine
       [node, row.name, row.revision, accept, refuse, floor],
     )
   }
+  await append(tx, `node/${node}`, `node/${node}`, [{ type: 'NodeEnrolled', node, workload }])
   await nodesChanged(
     tx,
     locked.map((row) => row.name),
     `node/${node}`,
   )
-  await append(tx, `node/${node}`, `node/${node}`, [{ type: 'NodeEnrolled', node, workload }])
   const credentials = locked.map((row) => ({ credential: row.name, ...readPlace(row.spec) }))
   return { node, workload, credentials }
 }

@@ -1,4 +1,5 @@
 import { isDying, isUp, type Rotation } from './state.ts'
+import { isToCome } from './to-come.ts'
 
 /** What a node shall hold. Outbound, `accept` is the one generation to present. */
 export type Desired = { accept: number[]; refuse: number[]; floor: number }
@@ -26,11 +27,11 @@ function accepted(rotation: Rotation): number[] {
   return ascending(all.filter((g) => !isDying(rotation, g)))
 }
 
-/** Outbound: a node presents the successor from its wave on, else the base, else what is not revoked yet. */
+/** Outbound: a node presents the successor from its wave on, else the base, else what lives until the next one is up. */
 function presented(rotation: Rotation): number[] {
   const { base, successor, retirements } = rotation
   const up = successor && isUp(successor) ? [successor.generation] : []
-  const leaving = retirements.filter((r) => r.shown).map((r) => r.generation)
+  const leaving = isToCome(rotation) ? retirements.filter((r) => r.shown).map((r) => r.generation) : []
   const [present = null] = [...up, ...listed(base), ...leaving].filter((g) => !isDying(rotation, g))
   return listed(present)
 }

@@ -1,6 +1,6 @@
 import type { Facts, Member } from './inputs.ts'
 import { isDying, isUp, modeFor, type Plan, type Retirement, type Rotation } from './state.ts'
-import { isToCome } from './takeover.ts'
+import { isToCome } from './to-come.ts'
 
 /** Something that a revocation still waits for. */
 export type Unmet = { reason: string; message: string }
@@ -47,8 +47,9 @@ function unproved(rotation: Rotation, retirement: Retirement, facts: Facts): Unm
 
 /** Evidence that a generation is still used, or that nothing can be said about it. Empty: it is drained, or cut. */
 export function undrained(rotation: Rotation, retirement: Retirement, facts: Facts): Unmet[] {
-  // What no store ever showed is in no client's hands, so there is no use to look for.
-  if (retirement.because === 'abandoned' && retirement.restore.length === 0) return []
+  // What no store ever showed is in no client's hands, so there is no use to look for. Outbound, nodes present it.
+  const isHeldByNobody = retirement.because === 'abandoned' && retirement.restore.length === 0
+  if (isHeldByNobody && rotation.plan.direction === 'inbound') return []
   if (isCut(rotation, retirement, facts.now)) return []
   const { quietMs, readerCacheMs } = rotation.plan
   const unmet: Unmet[] = []

@@ -4,7 +4,7 @@ import { placeHold } from './holds.ts'
 import type { Facts } from './inputs.ts'
 import type { Move } from './rollout.ts'
 import { isDying, type Retirement, type Rotation, type Successor } from './state.ts'
-import { isToCome } from './takeover.ts'
+import { isToCome } from './to-come.ts'
 
 /** How long to wait before probing again, by round: the refusal lag of a gateway is short, a hold is not helped by haste. */
 const PROBE_AGAIN_MS = [500, 1_000, 2_000, 5_000, 10_000, 30_000]

@@ -4,7 +4,8 @@ import { retirementMove } from './retirement.ts'
 import type { Move } from './rollout.ts'
 import type { Outcome, Rotation } from './state.ts'
 import { successorMove } from './successor.ts'
-import { followsAnother, takeOver } from './takeover.ts'
+import { takeOver } from './takeover.ts'
+import { followsAnother } from './to-come.ts'
 
 /** The next step that the present state allows by itself. Called again and again until it has nothing to say. */
 export function progress(rotation: Rotation, facts: Facts): Move | undefined {

@@ -5,6 +5,7 @@ import { askProbe } from './probing.ts'
 import { everybody, type Move, nextWave, startWave } from './rollout.ts'
 import { modeFor, type Retirement, type Rotation, retirementOf } from './state.ts'
 import { isBack, startRevocation, withoutBaseline } from './takeover.ts'
+import { isToCome } from './to-come.ts'
 
 /** How soon to look at the drain again. */
 const LOOK_AGAIN_MS = 500
@@ -93,14 +94,16 @@ export function nextLook(rotation: Rotation, { generation, since }: Retirement, 
  * then every node confirms.
  */
 function goBack(rotation: Rotation, retirement: Retirement, facts: Facts): Move | undefined | 'done' {
-  const { generation, back, shown, rollout } = retirement
-  if (back === null) return 'done'
+  const { generation, because, back, shown, rollout } = retirement
   const isOutbound = rotation.plan.direction === 'outbound'
+  // With nothing to go back to, and nothing to come, nodes are told to present nothing.
+  const letGo = isOutbound && shown && because === 'abandoned' && !isToCome(rotation)
+  if (back === null && !letGo) return 'done'
   if (isOutbound && shown && !rollout)
     return startWave(rotation, facts, { purpose: 'back', of: generation }, [everybody(facts)], 0)
   if (rollout?.purpose === 'back' && rollout.wave < rollout.waves.length) {
     const proved = nextWave(rotation, rollout, facts, { purpose: 'back', of: generation })
-    if (!proved) return proved
+    if (!proved || back === null) return proved
     const stores = retirement.restore.map((store) => restore(rotation, generation, back, store, facts.now))
     return { events: proved.events, effects: [...proved.effects, ...stores] }
   }

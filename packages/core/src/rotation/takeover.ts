@@ -14,6 +14,7 @@ import {
   retirementOf,
   type Successor,
 } from './state.ts'
+import { followsAnother } from './to-come.ts'
 
 /**
  * What an emergency does to a rotation under way: end what leaked (`contain`), give up a successor that leaked, plan
@@ -192,20 +193,4 @@ function planNext(rotation: Rotation, facts: Facts): Move | undefined {
 /** Every store that may have shown it is put back, or will be moved on to what follows. */
 export function isBack({ back, restore, restored }: Retirement): boolean {
   return back === null || restored.length >= restore.length
-}
-
-/** A successor is on its way up, or will be planned. */
-export function isToCome(rotation: Rotation): boolean {
-  const { successor } = rotation
-  return successor?.step === 'abandoned' ? followsAnother(rotation) : successor !== null
-}
-
-/** Will another successor come after this abandoned one? */
-export function followsAnother(rotation: Rotation): boolean {
-  const { successor, base, goal } = rotation
-  return (
-    goal === 'replace' &&
-    successor?.step === 'abandoned' &&
-    (successor.superseded || isCompromised(rotation, base))
-  )
 }

@@ -289,6 +289,18 @@ describe('an outbound rollback', () => {
     expect([...play.valid]).toEqual([1])
   })
 
+  test('of a first value has nodes let go of it before it is revoked', () => {
+    const play = new Play({ base: null, plan: { ...new Play().rotation.plan, direction: 'outbound' } })
+    play.playTo('WaveProved')
+    const from = play.events.length
+    play.rollback()
+    play.play()
+    expect(play.rotation.outcome, JSON.stringify(play.rotation)).toBe('rolled-back')
+    const types = play.types().slice(from)
+    expect(types.indexOf('WaveProved')).toBeLessThan(types.indexOf('RevocationStarted'))
+    expect(play.members.map((m) => m.accepts)).toEqual([[], [], []])
+  })
+
   test('during the soak makes the old one acceptable again before anything else', () => {
     const play = outbound({ soakMs: 1_000 }).playTo('Suspended')
     expect(phaseOf(play.rotation)).toBe('Suspended')
