@@ -1,5 +1,5 @@
 import type { Verdict } from '@rekey/contracts'
-import type { Mode, RotationEvent } from '@rekey/core'
+import type { FoundVerdict, Mode, RotationEvent } from '@rekey/core'
 
 /** A journal entry with what is known of its subject, as the ledger hands it to the auditor. */
 export type AuditableEntry = {
@@ -31,6 +31,26 @@ export type LedgerEvent =
   | { type: 'NodeEnrolled'; node: string; workload: string }
   | { type: 'NodeGone'; node: string; reason: string }
   | { type: 'NodeExcused'; node: string; credentials: string[]; reason: string; until: string }
+  | { type: 'RecoveryStarted'; recovery: string; reason: string; credentials: string[]; rotations: string[] }
+  | {
+      type: 'CredentialInspected'
+      recovery: string
+      credential: string
+      verdict: FoundVerdict
+      stores: { store: string; current: number | null }[]
+      generations: { generation: number; tried: string }[]
+    }
+  | {
+      type: 'CredentialReleased'
+      recovery: string
+      credential: string
+      generation: number | null
+      rotation: string | null
+      /** A human said what is current, because the stores did not. */
+      chosen: boolean
+      /** How many credentials are still held. */
+      left: number
+    }
   | { type: 'AuditHeartbeat'; intervalMs: number }
 
 export type JournalEvent = RotationEvent | LedgerEvent

@@ -1,5 +1,6 @@
 import type { Deed, EntityDeed } from './deed.ts'
 import type { LedgerEvent } from './entry.ts'
+import { recoveryDeed } from './recovery-deed.ts'
 
 /** What each journal entry outside rotations means to a SIEM. A new type fails to compile here. */
 export function ledgerDeed(event: LedgerEvent): Deed | undefined {
@@ -56,6 +57,10 @@ export function ledgerDeed(event: LedgerEvent): Deed | undefined {
       const message = `excused until ${until}, with ${credentials.join(', ')}: ${reason}`
       return { ...node(event.node, { other: 'Excuse' }, message), severity: 'Low' }
     }
+    case 'RecoveryStarted':
+    case 'CredentialInspected':
+    case 'CredentialReleased':
+      return recoveryDeed(event)
     case 'AuditHeartbeat':
       return { class: 'heartbeat', message: `the auditor works; next in ${event.intervalMs} ms` }
     default:

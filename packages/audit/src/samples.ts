@@ -252,6 +252,46 @@ const LEDGER_SAMPLES: Samples<LedgerEvent> = {
       until: '2026-11-21T12:00:00.000Z',
     },
   ],
+  RecoveryStarted: [
+    {
+      type: 'RecoveryStarted',
+      recovery: 'mi9x1q2z',
+      reason: 'the disk died',
+      credentials: ['chat'],
+      rotations: ['chat-g2'],
+    },
+  ],
+  CredentialInspected: (['agrees', 'newer', 'differs', 'nothing'] as const).map((verdict) => ({
+    type: 'CredentialInspected',
+    recovery: 'mi9x1q2z',
+    credential: 'chat',
+    verdict,
+    stores: [
+      { store: 'vault', current: 3 },
+      { store: 'aws', current: null },
+    ],
+    generations: [{ generation: 3, tried: 'accepted' }],
+  })),
+  CredentialReleased: [
+    {
+      type: 'CredentialReleased',
+      recovery: 'mi9x1q2z',
+      credential: 'chat',
+      generation: 3,
+      rotation: 'chat-g3-mi9x1q2z',
+      chosen: true,
+      left: 1,
+    },
+    {
+      type: 'CredentialReleased',
+      recovery: 'mi9x1q2z',
+      credential: 'chat',
+      generation: null,
+      rotation: null,
+      chosen: false,
+      left: 0,
+    },
+  ],
   AuditHeartbeat: [{ type: 'AuditHeartbeat', intervalMs: 60_000 }],
 }
 
@@ -263,6 +303,9 @@ const streamOf = {
   NodeEnrolled: 'node/n1',
   NodeGone: 'node/n1',
   NodeExcused: 'node/n1',
+  RecoveryStarted: 'recovery',
+  CredentialInspected: 'recovery',
+  CredentialReleased: 'recovery',
   AuditHeartbeat: 'audit',
 } satisfies Record<LedgerEvent['type'], string>
 

@@ -107,6 +107,9 @@ const LEDGER_TYPES: Record<LedgerEvent['type'], true> = {
   NodeEnrolled: true,
   NodeGone: true,
   NodeExcused: true,
+  RecoveryStarted: true,
+  CredentialInspected: true,
+  CredentialReleased: true,
   AuditHeartbeat: true,
 }
 

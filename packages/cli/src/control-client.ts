@@ -1,6 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { RekeyError, type Secret } from '@rekey/contracts'
-import type { CredentialView, JournalEntry, RotationDetail, RotationView } from '@rekey/ledger'
+import type {
+  CredentialView,
+  JournalEntry,
+  RecoveryView,
+  Released,
+  RotationDetail,
+  RotationView,
+} from '@rekey/ledger'
 import { Complaint } from './complaint.ts'
 import type {
   ConfigurationAnswer,
@@ -128,6 +135,16 @@ export class ControlClient {
     about: { credential?: string; reason: string; forMs: number },
   ): Promise<ExcusedAnswer> {
     return this.#post(`nodes/${encodeURIComponent(node)}/excuse`, about)
+  }
+  /** An older backup was restored: everything is held. */
+  recover(reason: string): Promise<RecoveryView> {
+    return this.#post('recovery', { reason })
+  }
+  recovery(): Promise<RecoveryView> {
+    return this.#get('recovery')
+  }
+  release(credential: string, how: { generation?: number; ended?: true }): Promise<Released> {
+    return this.#post(`recovery/${encodeURIComponent(credential)}/release`, how)
   }
   version(): Promise<{ version: string; api: string }> {
     return this.#get('version')

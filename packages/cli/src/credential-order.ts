@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
-import { Complaint } from './complaint.ts'
 import type { Started } from './control-answers.ts'
 import { deadline } from './deadline.ts'
 import { parseDuration } from './duration.ts'
 import { EXIT } from './exit-code.ts'
+import { parseGeneration } from './generation.ts'
 import { reasonOption } from './reason.ts'
 import type { AddVerb, Run } from './verb.ts'
 import { holdGraceMs, type WaitOptions, waitFor, waitOptions } from './wait.ts'
@@ -34,7 +34,7 @@ export function addCredentialOrder(verb: AddVerb, program: Command, order: Crede
       command.option(
         '--generation <n>',
         'which leaked; may be repeated (default: the one in use, where that is clear)',
-        generation,
+        (text: string, before: number[] = []) => [...before, parseGeneration(text)],
       )
     return waitOptions(command)
   }
@@ -62,12 +62,4 @@ export function addCredentialOrder(verb: AddVerb, program: Command, order: Crede
       }
     },
   })
-}
-
-/** `1` or `g1`, as key ids and rotations spell it. */
-function generation(text: string, before: number[] = []): number[] {
-  const [, digits] = /^g?([1-9]\d{0,8})$/.exec(text) ?? []
-  if (digits === undefined)
-    throw new Complaint('bad_usage', `"${text}" is not a generation`, 'Write its number, such as 3.')
-  return [...before, Number(digits)]
 }

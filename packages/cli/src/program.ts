@@ -13,6 +13,7 @@ import { addList } from './verbs/list.ts'
 import { addNodeGone } from './verbs/node-gone.ts'
 import { addNodeList } from './verbs/node-list.ts'
 import { addNodeToken } from './verbs/node-token.ts'
+import { addRecover } from './verbs/recover.ts'
 import { addResume } from './verbs/resume.ts'
 import { addRetire } from './verbs/retire.ts'
 import { addRollback } from './verbs/rollback.ts'
@@ -59,6 +60,7 @@ export function buildProgram(terminal: Terminal): { program: Command; result: { 
   addResume(verb, program)
   addRollback(verb, program)
   addExcuse(verb, program)
+  addRecover(verb, program)
   addRulesTest(verb, program.command('rules').description('Try the rules'))
   addEventSend(verb, program.command('event').description('Events that make credentials rotate'))
   const node = program.command('node').description('Serving nodes')

@@ -1,6 +1,7 @@
 import type { JournalEntry } from '@rekey/ledger'
 import { type Command, Option } from 'commander'
 import type { Started } from './control-answers.ts'
+import { ControlError } from './control-error.ts'
 import { describe } from './describe.ts'
 import { parseDuration } from './duration.ts'
 import { EXIT, type ExitCode, worst } from './exit-code.ts'
@@ -59,6 +60,13 @@ async function followOne(run: Run, started: Awaited, limits: Limits, label: stri
     return { followed, exit }
   }
   if (started.how !== 'queued') return (await follow(started.rotation)).exit
+  if (await isToCome(run, started.rotation)) {
+    run.print(
+      { type: 'end', rotation: started.rotation, end: 'held', exit: EXIT.held },
+      `${label}${started.rotation} follows when ${started.credential} is released: rekey recover --status`,
+    )
+    return EXIT.held
+  }
   run.print(
     { type: 'queued', behind: started.rotation },
     `${label}${started.rotation} is under way; the rotation asked for follows it`,
@@ -77,6 +85,17 @@ async function followOne(run: Run, started: Awaited, limits: Limits, label: stri
     `${label}no rotation of ${started.credential} followed ${started.rotation}`,
   )
   return EXIT.noRotation
+}
+
+/** Kept while its credential is held, after the ledger was restored. */
+async function isToCome({ client }: Run, rotation: string): Promise<boolean> {
+  try {
+    await client.rotation(rotation)
+    return false
+  } catch (error) {
+    if (error instanceof ControlError && error.code === 'not_found') return true
+    throw error
+  }
 }
 
 const OLD_IS_DEAD = 'the old value is proved dead'

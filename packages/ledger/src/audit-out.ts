@@ -50,12 +50,6 @@ export async function unaudited(db: Database, limit: number): Promise<AuditableE
   }))
 }
 
-/** The last record of the chain, to go on from. */
-export async function lastRecord(db: Database): Promise<{ sequence: number; hash: string } | undefined> {
-  const { rows } = await db.pool.query('select sequence, hash from audit_out order by sequence desc limit 1')
-  return rows[0]
-}
-
 /** Stores records before they are produced. Fails as a whole if another auditor stored one of them. */
 export async function storeRecords(db: Database, records: AuditRecord[]): Promise<void> {
   await db.pool.query(

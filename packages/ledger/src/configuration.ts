@@ -1,6 +1,7 @@
 import { type CredentialSpec, type Document, RekeyError } from '@rekey/contracts'
 import type { Database, Queryable } from './database.ts'
 import { append, type Entry } from './journal.ts'
+import { joinRecovery } from './recovery/held.ts'
 import { startIn } from './submit.ts'
 
 /** One difference between the documents and what is configured. Documents hold no secrets. */
@@ -183,6 +184,7 @@ async function writeCredential(
      select name, $1, 0, '{}', '{}', 1 from node where workload = $2 and state <> 'gone'`,
     [name, spec.workload],
   )
+  if (await joinRecovery(tx, name)) return
   const started = await startIn(tx, name, {
     cause: { kind: 'first-value', actor, reason: 'the credential is new' },
     mode: 'rotate',

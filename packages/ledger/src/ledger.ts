@@ -9,6 +9,11 @@ import { EFFECTS_CHANNEL, JOURNAL_CHANNEL, readJournal } from './journal.ts'
 import { listen } from './listen.ts'
 import { createJoinToken, declareGone, excuse, fleetLedger, loseSilent } from './nodes.ts'
 import * as outcomes from './outcomes.ts'
+import { acceptHead, type ChainHead, lastRecord } from './recovery/audit-head.ts'
+import { recordFound, type ToInspect, toInspect } from './recovery/inspection.ts'
+import { type Release, release } from './recovery/release.ts'
+import { startRecovery } from './recovery/start.ts'
+import { showRecovery } from './recovery/view.ts'
 import { startIn, submit } from './submit.ts'
 import * as views from './views.ts'
 
@@ -58,12 +63,22 @@ export function openLedger(options: { url: string; name: string }) {
 
     /** Audit. */
     unaudited: (limit: number) => audit.unaudited(db, limit),
-    lastRecord: () => audit.lastRecord(db),
+    lastRecord: () => lastRecord(db),
+    /** False: the topic's last record is not ours, and nobody has said that the ledger was restored. */
+    acceptHead: (head: ChainHead | undefined) => acceptHead(db, head),
     storeRecords: (records: audit.AuditRecord[]) => audit.storeRecords(db, records),
     unsentRecords: (limit: number) => audit.unsentRecords(db, limit),
     markSent: (sequences: number[]) => audit.markSent(db, sequences),
     settleIntents: (onFault?: (rotation: string, error: unknown) => void) => audit.settleIntents(db, onFault),
     heartbeat: (intervalMs: number) => audit.heartbeat(db, intervalMs),
+
+    /** After an older backup was restored. */
+    recover: (order: { actor: string; reason: string }) => startRecovery(db, order),
+    toInspect: (againMs: number) => toInspect(db, againMs),
+    recordFound: (item: ToInspect, seen: Parameters<typeof recordFound>[2], by: string) =>
+      recordFound(db, item, seen, by),
+    release: (credential: string, order: Release) => release(db, credential, order),
+    showRecovery: () => showRecovery(db),
 
     /** Views. */
     listCredentials: (credential?: string) => views.listCredentials(db, credential),

@@ -11,6 +11,7 @@ import { clock, type Database, type Queryable } from './database.ts'
 import type { FleetLedger, JoinedNode, VerifiedAck } from './fleet-ledger.ts'
 import { append } from './journal.ts'
 import { keyId } from './project.ts'
+import { heldSql } from './recovery/held.ts'
 import { lockCredential, submitIn } from './submit.ts'
 
 const hashOf = (token: string) => createHash('sha256').update(token).digest('hex')
@@ -242,7 +243,7 @@ async function openSession(tx: Queryable, session: { node: string; boot: string;
 async function desiredStates(tx: Queryable, nodes: string[]): Promise<Map<string, DesiredState[]>> {
   const { rows } = await tx.query(
     `select p.*, c.spec from placement p join credential c on c.name = p.credential
-     where p.node = any($1) order by p.node, p.credential`,
+     where p.node = any($1) and not ${heldSql('p.credential')} order by p.node, p.credential`,
     [nodes],
   )
   const states = new Map<string, DesiredState[]>()

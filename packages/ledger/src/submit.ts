@@ -17,6 +17,7 @@ import { writeEffects } from './effects.ts'
 import { readFacts } from './facts.ts'
 import { append, rotationStream } from './journal.ts'
 import { project, projectOpened } from './project.ts'
+import { keepWhileHeld } from './recovery/held.ts'
 
 export type CredentialRow = {
   name: string
@@ -98,6 +99,8 @@ export type Started = { rotation: string; how: 'opened' | 'joined' | 'queued' }
 /** Opens a rotation of a credential, or adds the cause to the one under way. */
 export async function startIn(tx: Queryable, credential: string, asked: Asked): Promise<Started> {
   const row = await lockCredential(tx, credential)
+  const kept = await keepWhileHeld(tx, row, asked)
+  if (kept !== undefined) return { rotation: kept, how: 'queued' }
   if (row.open_rotation === null) return { rotation: await openIn(tx, row, asked), how: 'opened' }
   const input: Input = { type: 'CauseAdded', ...asked }
   const { events, refusal } = await submitIn(tx, row.open_rotation, input, asked.cause.actor)
@@ -130,18 +133,29 @@ async function openIn(tx: Queryable, row: CredentialRow, asked: Asked): Promise<
     },
     await readFacts(tx, row),
   )
+  await storeOpened(tx, name, spec, decision, asked.cause.actor)
+  return id
+}
+
+/** Writes a rotation that was just opened, with all that it asks for. */
+export async function storeOpened(
+  tx: Queryable,
+  credential: string,
+  spec: CredentialSpec,
+  { rotation, events, effects }: Decision & { rotation: Rotation },
+  actor: string,
+): Promise<void> {
   await tx.query('insert into rotation (id, credential, state, spec) values ($1, $2, $3, $4)', [
-    id,
-    name,
-    JSON.stringify(decision.rotation),
+    rotation.id,
+    credential,
+    JSON.stringify(rotation),
     JSON.stringify(spec),
   ])
-  await tx.query('update credential set open_rotation = $2 where name = $1', [name, id])
-  await projectOpened(tx, decision.events)
-  await writeEffects(tx, decision.rotation, decision.effects)
-  await append(tx, rotationStream(id), asked.cause.actor, decision.events)
+  await tx.query('update credential set open_rotation = $2 where name = $1', [credential, rotation.id])
+  await projectOpened(tx, events)
+  await writeEffects(tx, rotation, effects)
+  await append(tx, rotationStream(rotation.id), actor, events)
   await tx.query("select pg_notify('rekey_effects', '')")
-  return id
 }
 
 function refuseImpossible({ name, current_generation, retired_at }: CredentialRow, asked: Asked): void {
@@ -163,7 +177,7 @@ async function offboardingId(tx: Queryable, name: string, generation: number | n
 }
 
 /** The configuration as the rotation freezes it. */
-function planOf({ direction, stores, rollout }: CredentialSpec): Plan {
+export function planOf({ direction, stores, rollout }: CredentialSpec): Plan {
   const { jitterMs: _, ...timings } = rollout
   return {
     direction,

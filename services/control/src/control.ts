@@ -15,6 +15,7 @@ import { configurationRoutes } from './routes/configuration.ts'
 import { credentialRoutes } from './routes/credentials.ts'
 import { healthRoutes } from './routes/health.ts'
 import { nodeRoutes } from './routes/nodes.ts'
+import { recoveryRoutes } from './routes/recovery.ts'
 import { rotationRoutes } from './routes/rotations.ts'
 import type { Api, Shared } from './routes/route.ts'
 import { ruleRoutes } from './routes/rules.ts'
@@ -101,5 +102,6 @@ const V1 = [
   ruleRoutes,
   workloadRoutes,
   nodeRoutes,
+  recoveryRoutes,
   versionRoutes,
 ]

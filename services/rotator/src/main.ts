@@ -1,9 +1,11 @@
 import { hostname } from 'node:os'
 import { connectVault } from '@rekey/backend-vault'
+import type { CredentialSpec } from '@rekey/contracts'
 import { openLedger } from '@rekey/ledger'
 import { startWorker } from '@rekey/queues'
 import { createLogger, onShutdown, readConfig, secretFile, serveHealth } from '@rekey/runtime'
 import { Environment } from './environment.ts'
+import { inspectHeld } from './inspect.ts'
 import { Leases } from './leases.ts'
 import { nodesAuthority } from './nodes-authority.ts'
 import { storesOf } from './stores.ts'
@@ -27,18 +29,19 @@ const leases = new Leases({
   leaseMs: env.REKEY_LEASE_MS,
   actMs: env.REKEY_ACT_MS,
 })
+const handsOf = (spec: CredentialSpec) => ({
+  stores: stores(spec),
+  // The prober reads Vault only: one reading identity is enough to try a value.
+  proberStores: proberStores({ ...spec, stores: spec.stores.filter((s) => s.kind === 'vault-kv') }),
+  authority: nodesAuthority(spec.authority),
+})
 const workOn = (effect: string) =>
   work(effect, {
     ledger,
     leases,
     logger,
     worker: name,
-    hands: ({ spec }) => ({
-      stores: stores(spec),
-      // The prober reads Vault only: one reading identity is enough to try a value.
-      proberStores: proberStores({ ...spec, stores: spec.stores.filter((s) => s.kind === 'vault-kv') }),
-      authority: nodesAuthority(spec.authority),
-    }),
+    hands: ({ spec }) => handsOf(spec),
   })
 const worker = startWorker({
   redisUrl: env.REDIS_URL,
@@ -52,6 +55,7 @@ const worker = startWorker({
   },
   logger,
 })
+const inspection = inspectHeld({ ledger, eyes: handsOf, worker: name, logger })
 const health = await serveHealth({
   port: env.HEALTH_PORT,
   checks: [
@@ -62,7 +66,7 @@ const health = await serveHealth({
 logger.info({ healthPort: health.port }, 'rotator started')
 
 onShutdown(logger, async () => {
-  await Promise.all([worker.close(), health.close()])
+  await Promise.all([worker.close(), inspection.close(), health.close()])
   leases.close()
   vault.close()
   proberVault.close()
