@@ -17,8 +17,14 @@ export type Hands = {
   authority: Authority
 }
 
-/** Does what an effect asks for, once or again: every act settles what an earlier attempt left by reading the stores. */
-export async function act(leased: Leased, hands: Hands, call: Call): Promise<EffectResult> {
+/** What of a lease an act goes by. */
+type Asked = Pick<Leased, 'effect' | 'rotation' | 'shown' | 'keyIds'>
+
+/**
+ * Does what an effect asks for, once or again: every act settles what an earlier attempt left by reading the stores.
+ * What each kind must stand is the table in test/act-contract.ts.
+ */
+export async function act(leased: Asked, hands: Hands, call: Call): Promise<EffectResult> {
   const { effect } = leased
   switch (effect.kind) {
     case 'stage':
@@ -64,7 +70,7 @@ export async function act(leased: Leased, hands: Hands, call: Call): Promise<Eff
  * staged first made the generation; a second maker's value is thrown away.
  */
 async function stage(
-  leased: Leased,
+  leased: Asked,
   effect: Extract<Effect, { kind: 'stage' }>,
   { stores, authority }: Hands,
   call: Call,
