@@ -227,7 +227,11 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
         // `refused`: somebody else moved it, perhaps a worker with the same call. The next turn tells.
         await client.moveLabel(secretId, { label: CURRENT, from: current.versionId, to: token }, call)
       }
-      throw foreign(`AWSCURRENT moved under each of five tries of ${call.key}`)
+      // Or AWS still answers as of before: retryable, so that a withdrawal is tried until it is settled.
+      throw new RekeyError(
+        'bad_response',
+        `secret ${secretId}: AWSCURRENT moved under each of five tries of ${call.key}`,
+      )
     },
 
     /**

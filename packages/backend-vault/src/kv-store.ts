@@ -103,7 +103,8 @@ export function vaultKvStore(client: VaultClient, ref: { mount: string; path: st
       const version = await client.kvWrite(mount, path, data, { ...call, cas })
       if (version !== 'mismatch') return version
     }
-    throw new RekeyError('foreign_writer', `${where} changed under each of five tries of ${call.key}`)
+    // Retryable: what an emergency or a rollback asks for is tried until it is settled.
+    throw new RekeyError('bad_response', `${where} changed under each of five tries of ${call.key}`)
   }
 
   return {
