@@ -7,8 +7,15 @@ alter table credential
   add column moved_at timestamptz,
   -- It was offboarded: changes no longer rotate it.
   add column retired_at timestamptz;
-update credential c set shown = coalesce(
-  (select store_versions from generation g where g.credential = c.name and g.generation = c.current_generation), '{}');
+update credential c set shown =
+  coalesce((select store_versions from generation g where g.credential = c.name and g.generation = c.current_generation), '{}')
+  -- In mid-promotion: the stores that have moved already, and were not put back.
+  || coalesce((
+    select jsonb_object_agg(moved.key, moved.value) from rotation r
+    join generation g on g.credential = c.name and g.generation = (r.state #>> '{successor,generation}')::int
+    cross join jsonb_each(g.store_versions) as moved
+    where r.id = c.open_rotation
+      and not exists (select from jsonb_array_elements(r.state -> 'retirements') x where x -> 'restored' ? moved.key)), '{}');
 
 alter table generation add column compromised_at timestamptz;
 

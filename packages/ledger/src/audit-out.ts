@@ -1,5 +1,6 @@
 import type { Mode } from '@rekey/core'
 import type { Database } from './database.ts'
+import { isOurs } from './format.ts'
 import { append, type JournalEntry } from './journal.ts'
 import { submit } from './submit.ts'
 
@@ -80,7 +81,10 @@ export async function settleIntents(
   const { rows } = await db.pool.query(
     `select a.sequence, j.data, substr(j.stream, length('rotation/') + 1) as rotation
      from audit_out a join journal j on j.position = a.position
-     where a.sent_at is not null and a.settled_at is null and j.type = 'RevocationAnnounced' order by a.sequence limit 100`,
+     join rotation r on r.id = substr(j.stream, length('rotation/') + 1)
+     where a.sent_at is not null and a.settled_at is null and j.type = 'RevocationAnnounced' and ${isOurs('$1')}
+     order by a.sequence limit 100`,
+    [db.format],
   )
   let settled = 0
   for (const { rotation, data, sequence } of rows) {

@@ -1,13 +1,18 @@
 import { RekeyError } from '@rekey/contracts'
+import { FORMAT } from '@rekey/core'
 import pg from 'pg'
 
-export type Queryable = Pick<pg.ClientBase, 'query'>
+export type Queryable = Pick<pg.ClientBase, 'query'> & {
+  /** The newest format of a stored rotation that this process reads; absent: its release's. */
+  readonly format?: number
+}
 
 // Positions, revisions and sessions stay far below 2^53.
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
 
 export type Database = {
   pool: pg.Pool
+  readonly format: number
   /** Runs `work` in one transaction; a deadlock or serialization failure runs it again. */
   transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>
   close(): Promise<void>
@@ -18,7 +23,7 @@ const RETRIED = new Set(['40001', '40P01'])
 export function connectDatabase(
   url: string,
   name: string,
-  { max = 10, queryMs = 35_000 }: { max?: number; queryMs?: number } = {},
+  { max = 10, queryMs = 35_000, format = FORMAT }: { max?: number; queryMs?: number; format?: number } = {},
 ): Database {
   const pool = new pg.Pool({
     connectionString: url,
@@ -36,6 +41,7 @@ export function connectDatabase(
   pool.on('error', () => undefined)
   return {
     pool,
+    format,
     async transaction(work) {
       for (let attempt = 1; ; attempt++) {
         const client = await pool.connect().catch((error: unknown) => {
@@ -49,7 +55,7 @@ export function connectDatabase(
         client.on('error', onError)
         try {
           await client.query('begin')
-          const result = await work(client)
+          const result = await work({ query: client.query.bind(client), format } as Queryable)
           await client.query('commit')
           return result
         } catch (error) {

@@ -1,6 +1,7 @@
 import type { CredentialSpec } from '@rekey/contracts'
-import type { Effect, Rotation } from '@rekey/core'
+import { type Effect, type Rotation, upcastEffect } from '@rekey/core'
 import type { Database, Queryable } from './database.ts'
+import { isOurs, newerRelease } from './format.ts'
 
 /** Written in the transaction whose events ask for them. Timers and probes may be armed again under their key. */
 export async function writeEffects(tx: Queryable, rotation: Rotation, effects: Effect[]): Promise<void> {
@@ -56,7 +57,8 @@ const NOTHING_LATE = `coalesce(${LATE_UNTIL} <= statement_timestamp(), true)`
 
 /**
  * Takes an effect for `leaseMs` on the database's clock. Undefined: done, cancelled, not due, leased by another, or to
- * wait for a late act. Who acts for longer than that renews the lease.
+ * wait for a late act. Who acts for longer than that renews the lease. Throws `newer_release` for what a newer release
+ * works on.
  */
 export async function lease(
   db: Database,
@@ -69,12 +71,15 @@ export async function lease(
             lease_until = clock_timestamp() + $3 * interval '1 millisecond'
      where key = $1 and state = 'pending' and due <= clock_timestamp()
        and (lease_until is null or lease_until <= clock_timestamp())
-       and ${NOTHING_LATE}
+       and ${NOTHING_LATE} and exists (select from rotation r where r.id = e.rotation and ${isOurs('$4')})
      returning spec, attempt, rotation`,
-    [key, by, leaseMs],
+    [key, by, leaseMs, db.format],
   )
   const row = rows[0]
-  if (!row) return undefined
+  if (!row) {
+    await refuseNewer(db, key)
+    return undefined
+  }
   const { rows: about } = await db.pool.query(
     `select r.credential, r.spec, c.shown,
             (select jsonb_object_agg(generation, key_id) from generation where credential = r.credential) as key_ids
@@ -84,13 +89,22 @@ export async function lease(
   )
   const { credential, spec, shown, key_ids } = about[0]
   return {
-    effect: row.spec,
+    effect: upcastEffect(row.spec),
     attempt: row.attempt,
     rotation: { id: row.rotation, credential },
     spec,
     shown,
     keyIds: key_ids ?? {},
   }
+}
+
+async function refuseNewer(db: Database, key: string): Promise<void> {
+  const { rows } = await db.pool.query(
+    `select r.id from effect e join rotation r on r.id = e.rotation
+     where e.key = $1 and e.state = 'pending' and not ${isOurs('$2')}`,
+    [key, db.format],
+  )
+  if (rows[0]) throw newerRelease(rows[0].id)
 }
 
 /** One attempt of an effect that a worker has under way. */
@@ -134,8 +148,9 @@ export async function unattended(
      from effect e
      where state = 'pending' and kind <> 'timer' and (kind = 'deliver') = $1
        and due <= statement_timestamp() + $4 * interval '1 millisecond'
+       and exists (select from rotation r where r.id = e.rotation and ${isOurs('$5')})
      order by 2 limit $3 + 1`,
-    [worker === 'fleet', graceMs, limit, AHEAD_MS],
+    [worker === 'fleet', graceMs, limit, AHEAD_MS, db.format],
   )
   const keys = rows.filter((row) => row.ms <= 0).map((row) => row.key)
   return { keys: keys.slice(0, limit), nextMs: rows.find((row) => row.ms > 0)?.ms }

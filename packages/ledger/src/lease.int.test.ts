@@ -1,3 +1,4 @@
+import { Document } from '@rekey/contracts'
 import { createDatabase } from '@rekey/local'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
@@ -25,6 +26,28 @@ afterEach(async () => {
   await ledger.close()
   await admin.end()
 })
+
+const DOCUMENTS = [
+  {
+    apiVersion: 'rekey.dev/v1',
+    kind: 'Workload',
+    metadata: { name: 'others' },
+    spec: { spiffeId: 'spiffe://example.org/others', environment: 'prod', owner: 'team', zone: 'a' },
+  },
+  {
+    apiVersion: 'rekey.dev/v1',
+    kind: 'Credential',
+    metadata: { name: 'other' },
+    spec: {
+      workload: 'others',
+      purpose: 'api',
+      direction: 'inbound',
+      authority: { kind: 'nodes', endpoints: [{ name: 'gw', url: 'http://127.0.0.1:1/' }] },
+      stores: [{ name: 'vault', kind: 'vault-kv', path: 'a/b' }],
+      rollout: { settleMs: 0 },
+    },
+  },
+]
 
 type Row = { kind?: string; store?: string; epoch?: number; state?: string; dueMs?: number; leaseMs?: number }
 
@@ -113,6 +136,38 @@ describe('a lease', () => {
     expect(await ledger.lease('new', 'w', 1_000)).toBeUndefined()
     await expect.poll(() => ledger.lease('new', 'w', 60_000), { timeout: 5_000, interval: 20 }).toBeDefined()
     expect((await leaseOf('new')) - 60_000).toBeGreaterThanOrEqual(until)
+  })
+})
+
+describe('a decision', () => {
+  test('that counts with open leases is in force before one of them is renewed', async () => {
+    const [workload, credential] = DOCUMENTS.map((document) => Document.parse(document))
+    if (!workload || !credential) throw new Error('documents')
+    await ledger.configure([workload, credential], { apply: true, actor: 'test' })
+    await ledger.fireTimers('test')
+    const leased = await ledger.lease('other-g1.stage.vault-g1', 'w', 60_000)
+    expect(leased).toBeDefined()
+    const held = [{ key: 'other-g1.stage.vault-g1', attempt: 1 }]
+    // The decision is made, and waits for the journal's counter.
+    await admin.query('begin')
+    await admin.query("select from counter where name = 'position' for update")
+    const cause = { kind: 'order', actor: 'me', reason: 'once more' } as const
+    const deciding = ledger.start('other', { cause, mode: 'rotate', goal: 'replace', compromised: [] })
+    await expect
+      .poll(async () => {
+        const { rows } = await admin.query(
+          "select from pg_stat_activity where application_name = 'test' and wait_event_type = 'Lock' and datname = current_database()",
+        )
+        return rows.length
+      })
+      .toBe(1)
+    const before = await leaseOf('other-g1.stage.vault-g1')
+    expect(await ledger.renew(held, 600_000)).toEqual([])
+    await admin.query('commit')
+    expect((await deciding).how).toBe('queued')
+    expect(await leaseOf('other-g1.stage.vault-g1')).toBe(before)
+    // It was not about this effect, which goes on.
+    expect(await ledger.renew(held, 600_000)).toEqual(['other-g1.stage.vault-g1'])
   })
 })
 

@@ -1,5 +1,5 @@
 import type { Document, RekeyError } from '@rekey/contracts'
-import type { Asked, Change, EffectResult, Input } from '@rekey/core'
+import { type Asked, type Change, type EffectResult, FORMAT, type Input } from '@rekey/core'
 import * as audit from './audit-out.ts'
 import { configure } from './configuration.ts'
 import { connectDatabase } from './database.ts'
@@ -19,10 +19,13 @@ import * as views from './views.ts'
 
 export type Ledger = ReturnType<typeof openLedger>
 
-/** Opens the ledger. `name` is the service, as PostgreSQL shows it in pg_stat_activity. */
-export function openLedger(options: { url: string; name: string }) {
-  const { url, name } = options
-  const db = connectDatabase(url, name)
+/**
+ * Opens the ledger. `name` is the service, as PostgreSQL shows it in pg_stat_activity. `format` is the newest one of a
+ * stored rotation that the process reads: its release's, unless a test plays another release.
+ */
+export function openLedger(options: { url: string; name: string; format?: number }) {
+  const { url, name, format = FORMAT } = options
+  const db = connectDatabase(url, name, { format })
   // Of their own, and soon given up: a renewal that waits behind other work comes too late.
   const renewals = connectDatabase(url, `${name}-leases`, { max: 2, queryMs: 2_000 })
   return {

@@ -6,9 +6,10 @@ import {
   RekeyError,
   type UsageMessage,
 } from '@rekey/contracts'
-import { desired, leavesLostBehind, rolloutsOf, upcast } from '@rekey/core'
+import { desired, leavesLostBehind, rolloutsOf } from '@rekey/core'
 import { clock, type Database, type Queryable } from './database.ts'
 import type { FleetLedger, JoinedNode, VerifiedAck } from './fleet-ledger.ts'
+import { isNewer, isOurs, readState } from './format.ts'
 import { append } from './journal.ts'
 import { keyId } from './project.ts'
 import { heldSql } from './recovery/held.ts'
@@ -101,8 +102,8 @@ async function tellContainments(db: Database, lost: string[]): Promise<void> {
   if (lost.length === 0) return
   const { rows } = await db.pool.query(
     `select distinct r.id from node n join credential c on c.workload = n.workload join rotation r on r.id = c.open_rotation
-     where n.name = any($1) and r.state ->> 'mode' = 'contain'`,
-    [lost],
+     where n.name = any($1) and r.state ->> 'mode' = 'contain' and ${isOurs('$2')}`,
+    [lost, db.format],
   )
   for (const { id } of rows) await db.transaction((tx) => submitIn(tx, id, { type: 'NodesChanged' }, 'fleet'))
 }
@@ -199,7 +200,7 @@ async function redeem(tx: Queryable, node: string, token: string): Promise<Joine
   ])
   for (const row of locked) {
     const { rows: open } = await tx.query('select state from rotation where id = $1', [row.open_rotation])
-    const rotation = open[0] && upcast(open[0].state)
+    const rotation = open[0] && readState(open[0].state, tx.format)
     const { accept, refuse, floor } = desired(rotation, row.current_generation)
     await tx.query(
       `insert into placement (node, credential, revision, accept, refuse, floor) values ($1, $2, $3, $4, $5, $6)
@@ -284,8 +285,10 @@ async function waveProved(db: Database, credential: string, revision: number): P
     'select r.state from credential c join rotation r on r.id = c.open_rotation where c.name = $1',
     [credential],
   )
-  const rotation = rows[0] && upcast(rows[0].state)
-  if (!rotation) return
+  // The proofs are kept. A newer process counts them when it hears the next one: at the latest in a new session, which
+  // every node opens when this process is replaced.
+  if (!rows[0] || isNewer(rows[0].state, db.format)) return
+  const rotation = readState(rows[0].state, db.format)
   // A containment narrows and widens at once: a proof of a later revision may be the last one of an earlier wave.
   for (const rollout of rolloutsOf(rotation)) {
     const wave = rollout.waves[rollout.wave]
@@ -316,6 +319,8 @@ async function recordNacks(db: Database, nacks: (Nack & { node: string })[]): Pr
         [node, credential, revision, session, JSON.stringify({ reason, detail, generation })],
       )
       if (!rows[0] || row.open_rotation === null) return
+      const { rows: open } = await tx.query('select state from rotation where id = $1', [row.open_rotation])
+      if (isNewer(open[0].state, db.format)) return
       const input = { type: 'NodeNacked', node, revision, generation, reason, detail } as const
       await submitIn(tx, row.open_rotation, input, `node/${node}`)
     })

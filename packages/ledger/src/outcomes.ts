@@ -2,6 +2,7 @@ import type { RekeyError } from '@rekey/contracts'
 import type { EffectResult } from '@rekey/core'
 import type { Database, Queryable } from './database.ts'
 import type { Leased } from './effects.ts'
+import { isOurs } from './format.ts'
 import { submitIn } from './submit.ts'
 
 /** After so many failures in a row of a step that may still succeed, a human is told. */
@@ -74,7 +75,8 @@ export async function fireTimers(
   onFault?: (key: string, error: unknown) => void,
 ): Promise<number> {
   const { rows } = await db.pool.query(
-    "select e.key, r.credential from effect e join rotation r on r.id = e.rotation where e.state = 'pending' and e.kind = 'timer' and e.due <= statement_timestamp() order by e.due limit 500",
+    `select e.key, r.credential from effect e join rotation r on r.id = e.rotation where e.state = 'pending' and e.kind = 'timer' and e.due <= statement_timestamp() and ${isOurs('$1')} order by e.due limit 500`,
+    [db.format],
   )
   let fired = 0
   for (const { key, credential } of rows) {

@@ -4,17 +4,16 @@ import {
   type Asked,
   type Decision,
   decide,
-  FORMAT,
   type Input,
   open,
   type Plan,
   type Rotation,
   type RotationEvent,
-  upcast,
 } from '@rekey/core'
 import type { Database, Queryable } from './database.ts'
 import { writeEffects } from './effects.ts'
 import { readFacts } from './facts.ts'
+import { readState } from './format.ts'
 import { append, rotationStream } from './journal.ts'
 import { project, projectOpened } from './project.ts'
 import { keepWhileHeld } from './recovery/held.ts'
@@ -56,10 +55,7 @@ export async function submitIn(tx: Queryable, id: string, input: Input, actor: s
 /** A rotation as this release reads it. */
 export async function readRotation(tx: Queryable, id: string): Promise<Rotation> {
   const { rows } = await tx.query('select state from rotation where id = $1', [id])
-  const state: { format?: number } = rows[0].state
-  if ((state.format ?? 1) > FORMAT)
-    throw new RekeyError('newer_release', `rotation ${id} is worked on by a newer release of Rekey`)
-  return upcast(state)
+  return readState(rows[0].state, tx.format)
 }
 
 async function store(tx: Queryable, before: Rotation, decision: Decision, actor: string): Promise<void> {

@@ -1,7 +1,8 @@
 import { RekeyError } from '@rekey/contracts'
-import { type Hold, phaseOf, type Rotation, unmet, upcast } from '@rekey/core'
+import { type Hold, phaseOf, type Rotation, unmet } from '@rekey/core'
 import type { Database } from './database.ts'
 import { readFacts } from './facts.ts'
+import { isNewer, readState, type Stored } from './format.ts'
 
 /** A rotation as people see it. */
 export type RotationView = {
@@ -102,20 +103,17 @@ export async function listRotations(
      order by opened_at desc limit $2`,
     [filter.credential ?? null, filter.limit ?? 50],
   )
-  return rows.map(view)
+  return rows.map((row) => view(row, db.format))
 }
 
 export async function showRotation(db: Database, id: string): Promise<RotationDetail> {
   const { rows } = await db.pool.query('select state, opened_at, closed_at from rotation where id = $1', [id])
   if (!rows[0]) throw new RekeyError('not_found', `there is no rotation ${id}`)
-  const rotation = upcast(rows[0].state)
+  if (isNewer(rows[0].state, db.format)) return showNewer(db, rows[0])
+  const rotation = readState(rows[0].state, db.format)
   const { rows: credentials } = await db.pool.query(
     'select name, last_generation, open_rotation from credential where name = $1',
     [rotation.credential],
-  )
-  const { rows: effects } = await db.pool.query(
-    'select key, kind, state, attempt, outcome from effect where rotation = $1 order by created_at, key',
-    [id],
   )
   const tracks = [
     ...(rotation.successor
@@ -124,20 +122,33 @@ export async function showRotation(db: Database, id: string): Promise<RotationDe
     ...rotation.retirements.map((r) => ({ of: r.generation, rollout: r.rollout })),
   ]
   return {
-    ...view(rows[0]),
-    waitsFor: unmet(rotation, await readFacts(db.pool, credentials[0])).map((u) => u.message),
+    ...view(rows[0], db.format),
+    waitsFor: unmet(rotation, await readFacts(db.pool, credentials[0], { onlyShown: true })).map(
+      (u) => u.message,
+    ),
     waves: tracks.flatMap(({ of, rollout }) =>
       rollout
         ? [{ purpose: rollout.purpose, wave: rollout.wave, of, nodes: rollout.waves[rollout.wave] ?? [] }]
         : [],
     ),
     nodes: await listPlacements(db, rotation.credential),
-    effects,
+    effects: await listEffects(db, id),
   }
 }
 
-function view(row: { state: { format?: number }; opened_at: Date; closed_at: Date | null }): RotationView {
-  const state = upcast(row.state)
+async function listEffects(db: Database, rotation: string): Promise<RotationDetail['effects']> {
+  const { rows } = await db.pool.query(
+    'select key, kind, state, attempt, outcome from effect where rotation = $1 order by created_at, key',
+    [rotation],
+  )
+  return rows
+}
+
+type Row = { state: Stored; opened_at: Date; closed_at: Date | null }
+
+function view(row: Row, known: number): RotationView {
+  if (isNewer(row.state, known)) return viewNewer(row)
+  const state = readState(row.state, known)
   return {
     id: state.id,
     credential: state.credential,
@@ -156,6 +167,41 @@ function view(row: { state: { format?: number }; opened_at: Date; closed_at: Dat
     exceptions: state.retirements.flatMap((r) => r.exceptions),
     openedAt: row.opened_at.toISOString(),
     closedAt: row.closed_at?.toISOString() ?? null,
+  }
+}
+
+/** What a newer release works on: only what every release has told of a rotation. */
+function viewNewer({ state, opened_at, closed_at }: Row): RotationView {
+  const told: Partial<Rotation> = state as Partial<Rotation>
+  return {
+    id: told.id ?? '',
+    credential: told.credential ?? '',
+    phase: 'NewerRelease',
+    goal: told.goal ?? 'replace',
+    mode: told.mode ?? 'rotate',
+    compromised: [],
+    generation: null,
+    base: told.base ?? null,
+    cause: told.cause ?? { kind: 'order', actor: '', reason: '' },
+    causes: 1,
+    followUps: 0,
+    hold: null,
+    holds: [],
+    outcome: told.outcome ?? null,
+    exceptions: [],
+    openedAt: opened_at.toISOString(),
+    closedAt: closed_at?.toISOString() ?? null,
+  }
+}
+
+async function showNewer(db: Database, row: Row): Promise<RotationDetail> {
+  const shown = viewNewer(row)
+  return {
+    ...shown,
+    waitsFor: ['a newer release of Rekey works on it; ask a newer control'],
+    waves: [],
+    nodes: await listPlacements(db, shown.credential),
+    effects: await listEffects(db, shown.id),
   }
 }
 

@@ -1,3 +1,4 @@
+import { RekeyError } from '@rekey/contracts'
 import type { Ledger, Waiting } from '@rekey/ledger'
 import { NoAnswer, type Queues } from '@rekey/queues'
 import type { Logger } from '@rekey/runtime'
@@ -22,6 +23,8 @@ export async function relay({ ledger, queues, logger, resendMs }: RelayOptions):
       else await queues.add('rotator', `${key}.${relays}`, { effect: key })
       logger.debug({ effect: key, relays }, 'effect relayed')
     } catch (error) {
+      // A newer process takes it from the ledger.
+      if (isNewerRelease(error)) continue
       // It is sent again later; the others are not kept waiting for it.
       logger.warn({ effect: key, error }, 'effect could not be relayed')
       // Redis does not answer: each of the others would only wait as long.
@@ -46,4 +49,8 @@ async function deliver(effect: Waiting, ledger: Ledger, queues: Queues): Promise
     }
   }
   await ledger.complete(leased, { kind: 'deliver' }, 'conductor')
+}
+
+function isNewerRelease(error: unknown): boolean {
+  return RekeyError.is(error) && error.code === 'newer_release'
 }

@@ -35,12 +35,14 @@ const handsOf = (spec: CredentialSpec) => ({
   proberStores: proberStores({ ...spec, stores: spec.stores.filter((s) => s.kind === 'vault-kv') }),
   authority: nodesAuthority(spec.authority),
 })
+const said = new Set<string>()
 const workOn = (effect: string) =>
   work(effect, {
     ledger,
     leases,
     logger,
     worker: name,
+    said,
     hands: ({ spec }) => handsOf(spec),
   })
 const worker = startWorker({

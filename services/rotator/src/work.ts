@@ -11,13 +11,24 @@ export type WorkOptions = {
   /** Who records the outcome. */
   worker: string
   hands: (leased: Leased) => Hands
+  /** What was said of newer releases, so that it is said once for each rotation. */
+  said: Set<string>
 }
 
 /** Takes the effect's lease, acts within it, and records the outcome. A wake-up for a finished effect is a no-op. */
-export async function work(
-  key: string,
-  { ledger, leases, logger, worker, hands }: WorkOptions,
-): Promise<void> {
+export async function work(key: string, options: WorkOptions): Promise<void> {
+  try {
+    await takeAndAct(key, options)
+  } catch (error) {
+    if (!RekeyError.is(error) || error.code !== 'newer_release') throw error
+    // No failure of the effect: whoever can read its rotation does it, or does it again.
+    if (options.said.has(error.message)) return
+    options.said.add(error.message)
+    options.logger.warn({ effect: key, error }, 'left to a newer release')
+  }
+}
+
+async function takeAndAct(key: string, { ledger, leases, logger, worker, hands }: WorkOptions) {
   const taken = await leases.take(key)
   if (!taken) {
     logger.debug({ effect: key }, 'effect is done or taken')
@@ -35,6 +46,7 @@ export async function work(
       logger.warn({ ...about, error }, 'the lease was lost, the effect is left to its next attempt')
       return
     }
+    if (RekeyError.is(error) && error.code === 'newer_release') throw error
     logger.warn({ ...about, error }, 'effect failed')
     // A fault of ours is counted like any other failure, so that somebody hears of it. With the ledger away this
     // throws too, and the lease's end brings the effect back.

@@ -1,4 +1,4 @@
-import { stage } from './asks.ts'
+import { restore, stage } from './asks.ts'
 import type { RotationEvent } from './events.ts'
 import type { Facts, Input } from './inputs.ts'
 import { afterBaseline, afterRefusal } from './probing.ts'
@@ -46,7 +46,13 @@ export function effectDone(
       const { store, generation } = effect
       const retirement = retirementOf(rotation, generation)
       if (result.kind !== 'restore' || !retirement || retirement.restored.includes(store)) return NOTHING
-      return once({ type: 'StoreRestored', generation, store, storeVersion: result.storeVersion, at })
+      // Release 0.1 asked for one store after the other. What was asked is the same act when it is asked again.
+      const { back, restored } = retirement
+      const rest = retirement.restore.filter((other) => other !== store && !restored.includes(other))
+      return {
+        events: [{ type: 'StoreRestored', generation, store, storeVersion: result.storeVersion, at }],
+        effects: back === null ? [] : rest.map((other) => restore(rotation, generation, back, other, at)),
+      }
     }
     case 'withdraw': {
       const { store, generation } = effect

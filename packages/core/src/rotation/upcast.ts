@@ -1,12 +1,13 @@
+import type { Effect } from './effects.ts'
 import { FORMAT, type Plan, type Rotation } from './state.ts'
 
 /**
  * Reads a rotation that an older release stored, so that both releases can work side by side during an upgrade. What is
  * new gets the value that the older release meant by its absence. A newer format than ours is not ours to read: the
- * ledger leaves it to a newer process.
+ * ledger leaves it to a newer process, and never asks.
  */
 export function upcast(stored: { format?: number }): Rotation {
-  if (stored.format === FORMAT) return stored as Rotation
+  if ((stored.format ?? 1) >= FORMAT) return stored as Rotation
   return fromFormat1(stored as Format1)
 }
 
@@ -47,6 +48,19 @@ function fromFormat1(old: Format1): Rotation {
       ...retirement,
     })),
   }
+}
+
+/** An effect that an older release wrote does not say whose track asked for it. */
+export function upcastEffect(stored: Omit<Effect, 'of'> & { of?: number | null }): Effect {
+  if (stored.of !== undefined) return stored as Effect
+  return { ...stored, of: trackOf(stored as Effect) } as Effect
+}
+
+function trackOf(effect: Effect): number | null {
+  if (effect.kind === 'timer' || effect.kind === 'deliver') return null
+  // The successor's track tries the base, and the successor as the control.
+  if (effect.kind === 'probe' && effect.purpose === 'baseline') return effect.control
+  return effect.generation
 }
 
 const NEW_IN_PLAN = {
