@@ -71,6 +71,14 @@ export function verifyChain(
   return { ok: true, records: places.size, duplicates: records.length - places.size, head }
 }
 
+/** The furthest of some records. What is no record of the chain is left to the check. */
+export function headOf(records: readonly string[]): Head | undefined {
+  let head: Link | undefined
+  for (const link of records.map((bytes, index) => readLink(index, bytes)))
+    if (typeof link === 'object' && link.sequence > (head?.sequence ?? 0)) head = link
+  return head && { sequence: head.sequence, hash: head.hash }
+}
+
 /** Either this record's claim or the record before was changed: the one after this one knows. */
 function broken(link: Link, before: Link | undefined, links: (Link | string)[]): Verification {
   const next = laterOne(links, link, link.sequence + 1)

@@ -45,6 +45,11 @@ export const ERRORS = {
     retryable: false,
     remedy: 'It is not possible as things stand; the message says why, and what would be.',
   },
+  ledger_behind: {
+    retryable: false,
+    remedy:
+      'An older backup of the ledger was restored: run `rekey recover`. If none was, somebody else writes to the audit topic.',
+  },
   newer_release: {
     retryable: true,
     remedy: 'A newer release of Rekey works on this rotation; finish the upgrade of this process.',

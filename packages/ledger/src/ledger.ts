@@ -67,7 +67,7 @@ export function openLedger(options: { url: string; name: string; format?: number
     /** Audit. */
     unaudited: (limit: number) => audit.unaudited(db, limit),
     lastRecord: () => lastRecord(db),
-    /** False: the topic's last record is not ours, and nobody has said that the ledger was restored. */
+    /** Compares the topic's last record with the chain; `ledger_behind`: an older backup was restored. */
     acceptHead: (head: ChainHead | undefined) => acceptHead(db, head),
     storeRecords: (records: audit.AuditRecord[]) => audit.storeRecords(db, records),
     unsentRecords: (limit: number) => audit.unsentRecords(db, limit),

@@ -156,7 +156,8 @@ export async function storeOpened(
 
 function refuseImpossible({ name, current_generation, retired_at }: CredentialRow, asked: Asked): void {
   const refuse = (why: string) => new RekeyError('not_allowed_now', `${name}: ${why}`)
-  if (retired_at !== null) throw refuse('it was offboarded; apply a new one under another name and other paths')
+  if (retired_at !== null)
+    throw refuse('it was offboarded; apply a new one under another name and other paths')
   if (asked.goal === 'retire' && current_generation === null) throw refuse('it has no generation to retire')
   const strange = asked.compromised.filter((g) => g !== current_generation)
   if (strange.length > 0)

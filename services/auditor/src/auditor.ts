@@ -1,5 +1,6 @@
 import type { Ledger } from '@rekey/ledger'
 import { Bell, type Logger, pause, retrying } from '@rekey/runtime'
+import { settleHead } from './chain-head.ts'
 import { recordAll } from './recording.ts'
 import { sendAll, type TopicHealth } from './sending.ts'
 import type { Topic } from './topic.ts'
@@ -15,6 +16,8 @@ export type Options = {
 export type Auditor = {
   /** The topic refuses or loses what is sent to it. */
   topicFails(): boolean
+  /** The topic has records that the ledger does not know: an older backup was restored. */
+  ledgerIsBehind(): boolean
   stop(): Promise<void>
 }
 
@@ -32,7 +35,7 @@ export function startAuditor(options: Options): Auditor {
   const { ledger, logger } = options
   const stopping = new AbortController()
   const bell = new Bell()
-  const health: TopicHealth = { failing: false }
+  const health: TopicHealth = { failing: false, behind: false }
   const listening = ledger.onJournal(() => bell.ring())
 
   async function turn(): Promise<void> {
@@ -48,6 +51,7 @@ export function startAuditor(options: Options): Auditor {
     } finally {
       // A topic that another auditor now sends to is not this one's to complain about.
       health.failing = false
+      health.behind = false
       lock.release()
       void topic.close()
       logger.info('off duty')
@@ -55,6 +59,7 @@ export function startAuditor(options: Options): Auditor {
   }
 
   async function duty(topic: Topic, signal: AbortSignal): Promise<void> {
+    await settleHead({ ledger, topic, health, logger, signal })
     let beatAt = 0
     while (!signal.aborted) {
       await recordAll(ledger, signal)
@@ -75,6 +80,7 @@ export function startAuditor(options: Options): Auditor {
   const running = retrying(logger, 'auditing', stopping.signal, turn)
   return {
     topicFails: () => health.failing,
+    ledgerIsBehind: () => health.behind,
     async stop() {
       stopping.abort()
       await running

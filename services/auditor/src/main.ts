@@ -26,6 +26,12 @@ const health = await serveHealth({
         if (auditor.topicFails()) throw new Error('the audit topic takes no records')
       },
     },
+    {
+      name: 'ledger behind',
+      run: async () => {
+        if (auditor.ledgerIsBehind()) throw new Error('run `rekey recover`')
+      },
+    },
   ],
 })
 onShutdown(logger, async () => {

@@ -9,11 +9,15 @@ const WAIT_MAX_MS = 5_000
 const SLOW_MS = 3_000
 
 /** Says whether the topic takes records. */
-export type TopicHealth = { failing: boolean }
+export type TopicHealth = {
+  failing: boolean
+  /** It has records that the ledger does not know. */
+  behind: boolean
+}
 
 export type Sending = {
   ledger: Pick<Ledger, 'unsentRecords' | 'markSent'>
-  topic: Topic
+  topic: Pick<Topic, 'send'>
   health: TopicHealth
   logger: Logger
   signal: AbortSignal

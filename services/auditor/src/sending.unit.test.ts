@@ -19,7 +19,7 @@ test('repeats a failed batch with the very same records, though more have come m
   const stored = [record(1), record(2)]
   const marked: number[] = []
   const sent: number[][] = []
-  const health = { failing: false }
+  const health = { failing: false, behind: false }
   const seen: boolean[] = []
   await sendAll({
     ledger: {
@@ -34,7 +34,6 @@ test('repeats a failed batch with the very same records, though more have come m
         stored.push(record(stored.length + 1))
         throw new Error('broker away')
       },
-      close: async () => undefined,
     },
     health,
     logger,
@@ -59,9 +58,8 @@ test('leaves at once when it has to go, with nothing marked', async () => {
         setTimeout(() => leaving.abort(), 5)
         return new Promise(() => undefined)
       },
-      close: async () => undefined,
     },
-    health: { failing: false },
+    health: { failing: false, behind: false },
     logger,
     signal: leaving.signal,
   })

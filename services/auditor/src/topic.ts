@@ -1,9 +1,12 @@
-import { headersOf } from '@rekey/audit'
+import { type Head, headersOf, headOf } from '@rekey/audit'
 import type { AuditRecord } from '@rekey/ledger'
 import type { Kafka, Producer } from 'kafkajs'
+import { readTail } from './tail.ts'
 
 /** The topic as the auditor sees it. `send` resolves once every replica has the records, in order. */
 export type Topic = {
+  /** The furthest record that it has; undefined: it has none. */
+  head(): Promise<Head | undefined>
   send(records: AuditRecord[]): Promise<void>
   close(): Promise<void>
 }
@@ -20,14 +23,21 @@ const BEYOND_REPAIR = new Set([
   'INVALID_PRODUCER_EPOCH',
 ])
 
-/** Does not touch Kafka before the first `send`. A failed `send` is to be repeated with the same records. */
+/** More than two batches: the last ones may be repeats of earlier ones. */
+const TAIL = 500
+
+/** Does not touch Kafka before it is asked. A failed `send` is to be repeated with the same records. */
 export function kafkaTopic(kafka: Kafka, topic: string): Topic {
   let producer: Producer | undefined
   let checked = false
 
-  async function connect(): Promise<Producer> {
+  async function check(): Promise<void> {
     if (!checked) await checkPartitions(kafka, topic)
     checked = true
+  }
+
+  async function connect(): Promise<Producer> {
+    await check()
     const connecting = kafka.producer({
       idempotent: true,
       maxInFlightRequests: 1,
@@ -45,6 +55,10 @@ export function kafkaTopic(kafka: Kafka, topic: string): Topic {
   }
 
   return {
+    async head() {
+      await check()
+      return headOf(await readTail(kafka, topic, TAIL))
+    },
     async send(records) {
       producer ??= await connect()
       const messages = records.map(({ key, bytes }) => {

@@ -55,6 +55,7 @@ const STATUS: Record<ErrorCode, number> = {
   value_lost: 409,
   value_refused: 409,
   not_allowed_now: 409,
+  ledger_behind: 409,
   conflict: 409,
   invalid_configuration: 422,
   invalid_event: 422,

@@ -1,3 +1,4 @@
+import { RekeyError } from '@rekey/contracts'
 import type { Database, Queryable } from '../database.ts'
 
 /** A place in the chain and what is there. */
@@ -15,19 +16,21 @@ export async function lastRecord(db: Database): Promise<ChainHead | undefined> {
 }
 
 /**
- * Whether the ledger knows this record of the topic. If not, and a recovery waits for the chain's head, the chain goes
- * on from it. False: the topic is ahead of a ledger of which nobody has said that it was restored.
+ * The topic's last record is one of ours, or a recovery waits for the chain's head and the chain goes on from it.
+ * `ledger_behind`: it is neither, so an older backup was restored and nobody has said so.
  */
-export async function acceptHead(db: Database, head: ChainHead | undefined): Promise<boolean> {
-  return db.transaction(async (tx) => {
+export async function acceptHead(db: Database, head: ChainHead | undefined): Promise<void> {
+  await db.transaction(async (tx) => {
     const { rows } = await tx.query('select id from recovery order by asked_at desc limit 1 for update')
     const recovery: string | undefined = rows[0]?.id
-    if (!head || (await knows(tx, head))) {
-      // Nothing was recorded after the backup: the chain goes on from our own last record.
-      await settle(tx, recovery, undefined)
-      return true
-    }
-    return recovery === undefined ? false : settle(tx, recovery, head)
+    // Known: nothing was recorded after the backup, and the chain goes on from our own last record.
+    const isKnown = !head || (await knows(tx, head))
+    const isTaken = await settle(tx, recovery, isKnown ? undefined : head)
+    if (!isKnown && !isTaken)
+      throw new RekeyError(
+        'ledger_behind',
+        `the audit topic has record ${head.sequence}, which this ledger does not know`,
+      )
   })
 }
 
