@@ -173,7 +173,7 @@ const ROTATION_SAMPLES: Samples<RotationEvent> = {
   Reinstated: [{ type: 'Reinstated', generation: 1 }],
   DrainingStarted: [{ type: 'DrainingStarted', generation: 1, at }],
   RevocationAnnounced: [
-    { type: 'RevocationAnnounced', generation: 1, evidence: ['n1: unused for 30 s', 'n2: unused'] },
+    { type: 'RevocationAnnounced', generation: 1, epoch: 1, evidence: ['n1: unused for 30 s', 'n2: unused'] },
   ],
   AuditAcknowledged: [{ type: 'AuditAcknowledged', generation: 1 }],
   SuspensionStarted: [{ type: 'SuspensionStarted', generation: 1, at }],

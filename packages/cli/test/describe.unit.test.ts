@@ -125,7 +125,7 @@ const WORDS: { [T in RotationEvent['type']]: [Data<T>, string] } = {
   Reinstated: [{ generation: 1 }, 'generation 1, which was suspended, is accepted again'],
   DrainingStarted: [{ generation: 1, at: 0 }, 'Draining: waiting until nobody uses generation 1'],
   RevocationAnnounced: [
-    { generation: 1, evidence: [] },
+    { generation: 1, epoch: 1, evidence: [] },
     'generation 1 is unused; the audit topic is told that it will be revoked',
   ],
   AuditAcknowledged: [{ generation: 1 }, 'the audit topic has the intent to revoke generation 1'],
@@ -210,7 +210,7 @@ test.each<[string, string, object, string]>([
   [
     'a drain that was cut is not called unused',
     'RevocationAnnounced',
-    { generation: 1, evidence: ['a: cut'] },
+    { generation: 1, epoch: 1, evidence: ['a: cut'] },
     'generation 1 is cut off, whoever still uses it; the audit topic is told that it will be revoked',
   ],
   [

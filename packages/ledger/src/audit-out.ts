@@ -89,7 +89,12 @@ export async function settleIntents(
   let settled = 0
   for (const { rotation, data, sequence } of rows) {
     try {
-      await submit(db, rotation, { type: 'AuditAcknowledged', generation: data.generation }, 'auditor')
+      await submit(
+        db,
+        rotation,
+        { type: 'AuditAcknowledged', generation: data.generation, epoch: data.epoch },
+        'auditor',
+      )
       await db.pool.query('update audit_out set settled_at = now() where sequence = $1', [sequence])
       settled++
     } catch (error) {

@@ -55,6 +55,7 @@ function react(rotation: Rotation, input: Input, facts: Facts): Decision {
     case 'AuditAcknowledged': {
       const retirement = retirementOf(rotation, input.generation)
       if (!retirement?.announced || retirement.acknowledged) return NOTHING
+      if ((input.epoch ?? retirement.announcement) !== retirement.announcement) return NOTHING
       return { events: [{ type: 'AuditAcknowledged', generation: input.generation }], effects: [] }
     }
     case 'CauseAdded':

@@ -99,7 +99,7 @@ export type RotationEvent =
   | { type: 'StoreRestored'; generation: number; store: string; storeVersion: string; at: number }
   | { type: 'Reinstated'; generation: number }
   | { type: 'DrainingStarted'; generation: number; at: number }
-  | { type: 'RevocationAnnounced'; generation: number; evidence: string[] }
+  | { type: 'RevocationAnnounced'; generation: number; epoch: number; evidence: string[] }
   | { type: 'AuditAcknowledged'; generation: number }
   | { type: 'SuspensionStarted'; generation: number; at: number }
   | { type: 'Suspended'; generation: number; at: number }

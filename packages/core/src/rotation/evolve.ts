@@ -98,7 +98,10 @@ export function evolve(rotation: Rotation | undefined, event: RotationEvent): Ro
         rollout: keptRollout(rotation, r),
       }))
     case 'RevocationAnnounced':
-      return retirement(rotation, event.generation, () => ({ announced: true }))
+      return retirement(rotation, event.generation, () => ({
+        announced: true,
+        announcement: event.epoch,
+      }))
     case 'AuditAcknowledged':
       return retirement(rotation, event.generation, () => ({ acknowledged: true }))
     case 'SuspensionStarted':
@@ -232,6 +235,7 @@ function retired(event: Extract<RotationEvent, { type: 'RetirementOpened' }>): R
     withdrawn: [],
     rollout: null,
     announced: false,
+    announcement: 0,
     acknowledged: false,
     suspended: false,
     revokesAsked: 0,

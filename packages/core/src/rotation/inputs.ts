@@ -15,7 +15,8 @@ export type Input =
   | ({ type: 'NodeNacked'; revision: number; generation: number | null } & Nack)
   /** A node joined, was declared gone, or was excused. */
   | { type: 'NodesChanged' }
-  | { type: 'AuditAcknowledged'; generation: number }
+  /** `epoch`: of the announcement. What was announced, given up and announced again is acknowledged again. */
+  | { type: 'AuditAcknowledged'; generation: number; epoch?: number }
   | ({ type: 'CauseAdded' } & Asked)
   | { type: 'RollbackAsked'; actor: string; reason: string }
   | { type: 'HoldAsked'; actor: string; reason: string }

@@ -125,7 +125,10 @@ function draining(rotation: Rotation, retirement: Retirement, facts: Facts): Mov
     const evidence = facts.members.map((m) =>
       m.excused ? `${m.node}: excused` : isRoutine ? `${m.node}: unused` : `${m.node}: cut`,
     )
-    return { events: [{ type: 'RevocationAnnounced', generation, evidence }], effects: [] }
+    return {
+      events: [{ type: 'RevocationAnnounced', generation, epoch: rotation.epoch, evidence }],
+      effects: [],
+    }
   }
   if (gate(rotation, retirement, facts).length > 0) return undefined
   const suspends = rotation.plan.soakMs !== null && modeFor(rotation, generation) === 'rotate'

@@ -179,6 +179,8 @@ export type Retirement = {
   rollout: Rollout | null
   /** The intent is in the journal, and the audit topic has acknowledged it. */
   announced: boolean
+  /** The epoch in which it was announced. */
+  announcement: number
   acknowledged: boolean
   suspended: boolean
   /** Outbound: times that the authority was asked to revoke it, and did. */

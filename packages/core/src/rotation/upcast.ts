@@ -36,6 +36,7 @@ function fromFormat1(old: Format1): Rotation {
     },
     retirements: retirements.map(({ control: _, ...retirement }: Format1) => ({
       valid: retirement.shown,
+      announcement: old.epoch,
       back: retirement.because === 'abandoned' ? old.base : null,
       withdraw: [],
       withdrawn: [],
