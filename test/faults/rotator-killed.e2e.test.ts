@@ -1,27 +1,16 @@
+import { readFile } from 'node:fs/promises'
 import type { SupervisedProcess } from '@rekey/platform'
 import { type FaultProxy, startFaultProxy } from '@rekey/testing'
-import pg from 'pg'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { startWorld, type World } from '../e2e/world.ts'
+import { type LeasesSeen, watchLeases } from './leases-seen.ts'
 import { currentValue, expectNoFailure, expectRotated } from './mid-rotation.ts'
 
-/** Every lease that is given or renewed, on the database's clock. */
-const LEASES = `
-  create table leases_seen (key text, attempt integer, by text, until timestamptz, at timestamptz default clock_timestamp());
-  create function lease_seen() returns trigger language plpgsql as $$
-  begin
-    insert into leases_seen (key, attempt, by, until) values (new.key, new.attempt, new.lease_by, new.lease_until);
-    return null;
-  end $$;
-  create trigger lease_seen after update of lease_until on effect for each row
-    when (new.lease_until is not null and new.kind not in ('timer', 'deliver'))
-    execute function lease_seen();`
-
-/** The default of REKEY_LEASE_MS: nothing is set for this test. */
+/** The default of REKEY_LEASE_MS: nothing is set for these tests. */
 const LEASE_MS = 1_500
 
 let world: World
-let database: pg.Client
+let leases: LeasesSeen
 let aws: FaultProxy
 const rotators: SupervisedProcess[] = []
 
@@ -30,61 +19,40 @@ beforeAll(async () => {
   aws = await startFaultProxy(stack.awsEndpoint)
   world = await startWorld({ stack, servers: { awsEndpoint: aws.url } })
   rotators.push(world.platform.services.rotator, await world.platform.another('rotator', 'second-rotator'))
-  database = new pg.Client({ connectionString: world.servers.postgresUrl })
-  await database.connect()
-  await database.query(LEASES)
+  leases = await watchLeases(world.servers.postgresUrl)
 })
 afterAll(async () => {
-  await database?.end()
+  await leases?.close()
   await world?.close()
   await aws?.close()
 })
 
-type Seen = { attempt: number; by: string; until: number; at: number }
-
-async function leasesOf(key: string): Promise<Seen[]> {
-  const { rows } = await database.query(
-    `select attempt, by, (extract(epoch from until) * 1000)::float as until, (extract(epoch from at) * 1000)::float as at
-     from leases_seen where key = $1 order by at`,
-    [key],
-  )
-  return rows
-}
-
-async function now(): Promise<number> {
-  const { rows } = await database.query('select (extract(epoch from clock_timestamp()) * 1000)::float as now')
-  return rows[0].now
+/** The server acts and never answers: a rotator is in mid-act for as long as this lasts. */
+async function startAndHang(reason: string): Promise<{ rotation: string; key: string }> {
+  aws.arm('every', { kind: 'hang' })
+  const { rotation } = await world.control.rotate(world.credential, reason)
+  return { rotation, key: `${rotation}.stage.aws-${rotation.split('-').at(-1)}` }
 }
 
 test('what a killed rotator had under way is taken by another as soon as its lease ends', async () => {
   const old = await currentValue(world)
   const clients = world.clients()
-  // The server acts and never answers: a rotator is in mid-act for as long as this lasts.
-  aws.arm('every', { kind: 'hang' })
-  const { rotation } = await world.control.rotate(world.credential, 'a rotator dies in mid-act')
-  const key = `${rotation}.stage.aws-g2`
-  await expect.poll(async () => (await leasesOf(key)).length, { timeout: 20_000 }).toBeGreaterThan(5)
-  const before = await leasesOf(key)
+  const { rotation, key } = await startAndHang('a rotator dies in mid-act')
+  const victim = await leases.holderOf(key, rotators)
+  const before = await leases.of(key)
   // It is renewed far past its first length, and is still the first attempt.
   expect(new Set(before.map((lease) => lease.attempt))).toEqual(new Set([1]))
   expect((before.at(-1)?.until ?? 0) - (before[0]?.at ?? 0)).toBeGreaterThan(2 * LEASE_MS)
 
-  const pid = Number(before[0]?.by.split('-').at(-1))
-  const victim = rotators.find((rotator) => rotator.pid === pid)
-  if (!victim) throw new Error(`no rotator has pid ${pid}`)
   await victim.kill()
-  const killedAt = await now()
-  await expect
-    .poll(async () => (await leasesOf(key)).some((lease) => lease.attempt === 2), {
-      timeout: 20_000,
-      interval: 20,
-    })
-    .toBe(true)
+  const killedAt = await leases.now()
+  const second = async () => (await leases.of(key)).find((lease) => lease.attempt === 2)
+  await expect.poll(second, { timeout: 20_000, interval: 20 }).toBeDefined()
   aws.heal()
 
-  const all = await leasesOf(key)
+  const all = await leases.of(key)
   const last = all.filter((lease) => lease.attempt === 1).at(-1)
-  const next = all.find((lease) => lease.attempt === 2)
+  const next = await second()
   if (!last || !next) throw new Error('leases')
   // Its last lease ends within one lease of its death (a renewal that it had sent may still arrive), and the next one
   // begins only then.
@@ -97,4 +65,30 @@ test('what a killed rotator had under way is taken by another as soon as its lea
   expect(await world.ended(rotation, 120_000)).toBe('closed')
   await expectNoFailure(clients)
   await expectRotated(world, 2, old)
+})
+
+test('a rotator that is paused in mid-act for longer than its lease changes nothing when it wakes', async () => {
+  const old = await currentValue(world)
+  const clients = world.clients()
+  const { rotation, key } = await startAndHang('a rotator is paused in mid-act')
+  const paused = await leases.holderOf(key, rotators)
+  process.kill(paused.pid ?? 0, 'SIGSTOP')
+  try {
+    await expect
+      .poll(async () => (await leases.of(key)).at(-1)?.attempt, { timeout: 20_000 })
+      .toBeGreaterThan(1)
+    aws.heal()
+    // It wakes where its call would do harm if it were made again: the stores have moved on.
+    for await (const watched of world.control.watch(rotation))
+      if (watched.type === 'entry' && watched.entry.type === 'ConfirmingStarted') break
+  } finally {
+    process.kill(paused.pid ?? 0, 'SIGCONT')
+  }
+  expect(await world.ended(rotation, 120_000)).toBe('closed')
+  await expectNoFailure(clients)
+  await expectRotated(world, 3, old)
+  // It is the same process, which knows that the effect is not its own any more.
+  await expect
+    .poll(async () => (await readFile(paused.spec.logFile, 'utf8')).includes('the lease was lost'))
+    .toBe(true)
 })

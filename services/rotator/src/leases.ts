@@ -55,7 +55,7 @@ export class Leases {
     held.lastUntil(startedAt + leaseMs * SAFETY)
     // A ledger that took its time has left us little of it.
     if (performance.now() - startedAt > leaseMs / 3) await this.#renew()
-    if (!held.isOver) return held
+    if (!held.isLost) return held
     // Not counted as a failure of the effect: it was not tried, and comes back when the lease ends.
     logger.warn({ effect: key, leaseMs }, 'the ledger answered too late to act within the lease')
     held.release()
@@ -89,7 +89,6 @@ export class Leases {
 class Held implements Taken {
   readonly leased: Leased
   readonly signal: AbortSignal
-  isLost = false
   readonly #controller = new AbortController()
   readonly #cap: NodeJS.Timeout
   readonly #onEnd: () => void
@@ -103,9 +102,9 @@ class Held implements Taken {
     this.#cap = setTimeout(() => this.#end('the attempt took too long'), actMs)
   }
 
-  /** Asks the clock, because a timer that is due may not have fired yet. */
-  get isOver(): boolean {
-    return this.signal.aborted || performance.now() >= this.#until
+  /** Asks the clock: in a process that was paused, answers are heard before the timers that were due. */
+  get isLost(): boolean {
+    return performance.now() >= this.#until
   }
 
   /** Never sooner than was said before: renewals may answer out of order. */
@@ -114,10 +113,7 @@ class Held implements Taken {
     this.#until = at
     clearTimeout(this.#lease)
     this.#lease = setTimeout(
-      () => {
-        this.isLost = true
-        this.#end('the lease could not be renewed in time')
-      },
+      () => this.#end('the lease could not be renewed in time'),
       Math.max(0, at - performance.now()),
     )
   }
