@@ -157,7 +157,7 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
       return current && !isBlank(current) ? readValueOf(current) : undefined
     },
 
-    async promote(generation, expected, call) {
+    async promote(generation, expected, call, over = []) {
       const versionId = versionOf(generation)
       const labels = (await client.labels(secretId, call)) ?? new Map<string, string[]>()
       const current = versionWith(labels, CURRENT)
@@ -167,8 +167,12 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
       }
       if (current !== (expected ?? (current === undefined ? undefined : empty))) {
         // The generation may be current by a version that `restore` wrote.
-        if (current && (await generationAt(current, call)) === generation) return current
-        throw foreign(`AWSCURRENT is on ${current ?? 'no version'}, not on ${expected ?? 'none'} as expected`)
+        const held = current === undefined ? undefined : await generationAt(current, call)
+        if (current && held === generation) return current
+        if (held === undefined || !over.includes(held))
+          throw foreign(
+            `AWSCURRENT is on ${current ?? 'no version'}, not on ${expected ?? 'none'} as expected`,
+          )
       }
       if (!labels.get(versionId)?.includes(PENDING)) {
         if (current && (await generationAt(current, call)) === generation) return current

@@ -51,9 +51,15 @@ export interface Store {
   readCurrent(call: Call): Promise<ReadValue | undefined>
   /**
    * Makes the pending value of `generation` current, if current still is `expected` (undefined: nothing is).
-   * Already current: returns its version. Current is something else: `foreign_writer`.
+   * Already current: returns its version. Current is something else: `foreign_writer`, unless it is a generation of
+   * `over`: those were given up, and a late promotion of one of them may have landed after all.
    */
-  promote(generation: number, expected: StoreVersion | undefined, call: Call): Promise<StoreVersion>
+  promote(
+    generation: number,
+    expected: StoreVersion | undefined,
+    call: Call,
+    over?: readonly number[],
+  ): Promise<StoreVersion>
   /**
    * Puts an older generation's value back as a NEW store version (never by moving a label back: a late promote
    * would find what it expects). Always writes once per `call.key`, even where current holds that value already.

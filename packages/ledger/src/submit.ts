@@ -79,12 +79,15 @@ async function store(tx: Queryable, before: Rotation, decision: Decision, actor:
 
 /** What made a rotation reach us again while one was under way: exactly one follows, for all of it. */
 async function follow(tx: Queryable, rotation: Rotation, events: RotationEvent[]): Promise<void> {
-  const first = rotation.followUp.find((f) => f.goal === 'retire') ?? rotation.followUp[0]
-  if (!first || !events.some((e) => e.type === 'RotationClosed')) return
+  if (rotation.followUp.length === 0 || !events.some((e) => e.type === 'RotationClosed')) return
   const row = await lockCredential(tx, rotation.credential)
+  // What was given up before it was ever in use needs no retirement.
+  const possible = rotation.followUp.filter((f) => f.goal === 'replace' || row.current_generation !== null)
+  const first = possible.find((f) => f.goal === 'retire') ?? possible[0]
+  if (!first) return
   // Nothing is left to rotate or to end.
   if (row.retired_at !== null) return
-  const others = rotation.followUp.length - 1
+  const others = possible.length - 1
   const { cause, goal } = first
   const reason = others > 0 ? `${cause.reason} (and ${others} later causes)` : cause.reason
   await openIn(tx, row, { cause: { ...cause, reason }, goal, mode: 'rotate', compromised: [] })

@@ -31,7 +31,8 @@ export async function act(leased: Asked, hands: Hands, call: Call): Promise<Effe
       return stage(leased, effect, hands, call)
     case 'promote': {
       const expected = leased.shown[effect.store]
-      const storeVersion = await storeOf(hands, effect.store).promote(effect.generation, expected, call)
+      const { store, generation, over } = effect
+      const storeVersion = await storeOf(hands, store).promote(generation, expected, call, over)
       return { kind: 'promote', storeVersion }
     }
     case 'restore': {

@@ -41,6 +41,7 @@ export const stage = (store: StoreName, generation: number): Effect => ({
 export const promote = (store: StoreName, generation: number): Effect => ({
   ...about('promote', `${store}-g${generation}`),
   kind: 'promote',
+  over: [],
   store,
   generation,
   base: generation - 1 || null,

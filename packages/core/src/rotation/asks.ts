@@ -46,9 +46,10 @@ export function install(rotation: Rotation, generation: number, due: number): Ef
 }
 
 export function promote(rotation: Rotation, generation: number, store: string, due: number): Effect {
-  const { base } = rotation
+  const { base, retirements } = rotation
   const name = key(rotation, 'promote', `${store}-g${generation}`)
-  return { key: name, due, of: generation, kind: 'promote', store, generation, base }
+  const over = retirements.filter((r) => r.because === 'abandoned').map((r) => r.generation)
+  return { key: name, due, of: generation, kind: 'promote', store, generation, base, over }
 }
 
 export function restore(

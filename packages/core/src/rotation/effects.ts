@@ -8,7 +8,8 @@ export type Effect = { key: string; due: number; of: number | null } & (
   | { kind: 'stage'; store: string; generation: number }
   /** Outbound: make the authority accept the staged value, and try it there. */
   | { kind: 'install'; generation: number }
-  | { kind: 'promote'; store: string; generation: number; base: number | null }
+  /** `over`: generations that were given up. A late promotion of one of them may have landed, and is replaced. */
+  | { kind: 'promote'; store: string; generation: number; base: number | null; over: number[] }
   /** Put the base back as a new store version, because `generation` was abandoned. */
   | { kind: 'restore'; store: string; generation: number; base: number }
   /** Let readers find nothing, if they would find `generation` now. */

@@ -112,5 +112,21 @@ export function testPromoting(given: Given): void {
       const error = await safeErrorOf(store.promote(2, first, call('r2.promote.s')))
       expect(error.code).toBe('value_lost')
     })
+
+    test('replaces a generation that was given up and promoted too late, and nothing else that is not expected', async () => {
+      const { store, another } = given()
+      const first = await live(store, generationOf(1))
+      await store.stage(generationOf(2), call('r2.stage.s'))
+      // Nobody heard of this one any more.
+      await another.promote(2, first, call('r2.promote.s'))
+      await store.stage(generationOf(3), call('r3.stage.s'))
+      expect((await safeErrorOf(store.promote(3, first, call('r3.promote.s')))).code).toBe('foreign_writer')
+      expect((await safeErrorOf(store.promote(3, first, call('r3.promote.s'), [7]))).code).toBe(
+        'foreign_writer',
+      )
+      const third = await store.promote(3, first, call('r3.promote.s'), [2])
+      expect(await store.readCurrent(call('read'))).toMatchObject({ generation: 3, storeVersion: third })
+      await store.destroy(2, call('r2.destroy.s'))
+    })
   })
 }
