@@ -11,7 +11,9 @@ const RECORDS_OUTCOME = /^update effect set state = 'done'/
 
 const query = pg.Client.prototype.query
 pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
-  const [text, values] = args
+  const [first, values] = args
+  // A prepared statement comes as an object with its name.
+  const text = typeof first === 'object' && first !== null && 'text' in first ? first.text : first
   const key = Array.isArray(values) ? String(values[0]) : ''
   if (
     typeof text === 'string' &&

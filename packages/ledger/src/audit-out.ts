@@ -19,7 +19,7 @@ export async function unaudited(db: Database, limit: number): Promise<AuditableE
             w.name as workload, w.spec ->> 'owner' as owner, w.spec ->> 'environment' as environment,
             w.spec ->> 'spiffeId' as spiffe_id
      from journal j
-     left join rotation r on j.stream = 'rotation/' || r.id
+     left join rotation r on j.stream like 'rotation/%' and r.id = substr(j.stream, length('rotation/') + 1)
      left join credential c on c.name = r.credential
      left join workload w on w.name = c.workload
      where j.position > (select coalesce(max(position), 0) from audit_out)
@@ -54,8 +54,9 @@ export async function unaudited(db: Database, limit: number): Promise<AuditableE
 /** Stores records before they are produced. Fails as a whole if another auditor stored one of them. */
 export async function storeRecords(db: Database, records: AuditRecord[]): Promise<void> {
   await db.pool.query(
-    `insert into audit_out (position, sequence, key, bytes, hash)
-     select position, sequence, key, bytes, hash
+    `insert into audit_out (position, sequence, key, bytes, hash, awaited)
+     select position, sequence, key, bytes, hash,
+            (select type from journal j where j.position = r.position) = 'RevocationAnnounced'
      from jsonb_to_recordset($1::jsonb) as r (position bigint, sequence bigint, key text, bytes text, hash text)`,
     [JSON.stringify(records)],
   )
@@ -82,7 +83,7 @@ export async function settleIntents(
     `select a.sequence, j.data, substr(j.stream, length('rotation/') + 1) as rotation
      from audit_out a join journal j on j.position = a.position
      join rotation r on r.id = substr(j.stream, length('rotation/') + 1)
-     where a.sent_at is not null and a.settled_at is null and j.type = 'RevocationAnnounced' and ${isOurs('$1')}
+     where a.awaited and a.settled_at is null and a.sent_at is not null and j.type = 'RevocationAnnounced' and ${isOurs('$1')}
      order by a.sequence limit 100`,
     [db.format],
   )

@@ -19,6 +19,8 @@ export type Database = {
 }
 
 const RETRIED = new Set(['40001', '40P01'])
+/** A migration has changed what a prepared statement returns: only a new connection knows of it. */
+const OUTDATED = '0A000'
 
 export function connectDatabase(
   url: string,
@@ -26,6 +28,7 @@ export function connectDatabase(
   { max = 10, queryMs = 35_000, format = FORMAT }: { max?: number; queryMs?: number; format?: number } = {},
 ): Database {
   const pool = new pg.Pool({
+    Client: PreparingClient,
     connectionString: url,
     application_name: name,
     max,
@@ -62,7 +65,9 @@ export function connectDatabase(
           await client.query('rollback').catch((failed: Error) => {
             broken = failed
           })
-          if (attempt < 5 && error instanceof pg.DatabaseError && RETRIED.has(error.code ?? '')) continue
+          const code = error instanceof pg.DatabaseError ? error.code : undefined
+          if (code === OUTDATED) broken = error as Error
+          if (attempt < 5 && code !== undefined && (code === OUTDATED || RETRIED.has(code))) continue
           throw error
         } finally {
           client.removeListener('error', onError)
@@ -71,6 +76,34 @@ export function connectDatabase(
       }
     },
     close: () => pool.end(),
+  }
+}
+
+/** The statements of this package are few and fixed; one that is put together anew each time is not kept. */
+const STATEMENTS_MAX = 300
+const statementNames = new Map<string, string>()
+
+function statementName(text: string): string | undefined {
+  const known = statementNames.get(text)
+  if (known !== undefined || statementNames.size >= STATEMENTS_MAX) return known
+  const name = `rekey-${statementNames.size}`
+  statementNames.set(text, name)
+  return name
+}
+
+/**
+ * Lets the server keep each statement that comes with a list of values, be it empty: to read and plan one costs it more
+ * than to run it. What runs often names its columns: a prepared `select *` fails once when a migration has added one.
+ */
+class PreparingClient extends pg.Client {
+  constructor(config?: pg.ClientConfig) {
+    super(config)
+    const query = this.query.bind(this) as (...args: unknown[]) => unknown
+    const prepared = (text: unknown, values: unknown, ...rest: unknown[]) => {
+      const name = typeof text === 'string' && Array.isArray(values) ? statementName(text) : undefined
+      return name === undefined ? query(text, values, ...rest) : query({ name, text }, values, ...rest)
+    }
+    this.query = prepared as typeof this.query
   }
 }
 

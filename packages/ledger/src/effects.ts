@@ -5,17 +5,19 @@ import { isOurs, newerRelease } from './format.ts'
 
 /** Written in the transaction whose events ask for them. Timers and probes may be armed again under their key. */
 export async function writeEffects(tx: Queryable, rotation: Rotation, effects: Effect[]): Promise<void> {
-  for (const effect of effects) {
-    const { key, due, kind } = effect
-    await tx.query(
-      `insert into effect (key, rotation, kind, store, epoch, spec, due)
-       values ($1, $2, $3, $4, $5, $6, to_timestamp($7::double precision / 1000))
-       on conflict (key) do update
-         set state = 'pending', spec = excluded.spec, due = excluded.due, epoch = excluded.epoch, lease_until = null, relayed_at = null, failures = 0
-         where effect.kind in ('timer', 'probe') and effect.state <> 'pending'`,
-      [key, rotation.id, kind, targetOf(effect), rotation.epoch, JSON.stringify(effect), due],
-    )
-  }
+  if (effects.length === 0) return
+  // The first of a key counts: what is pending is not armed again.
+  const wanted = new Map(effects.toReversed().map((spec) => [spec.key, { spec, target: targetOf(spec) }]))
+  await tx.query(
+    `insert into effect (key, rotation, kind, store, epoch, spec, due)
+     select spec ->> 'key', $1, spec ->> 'kind', target, $2, spec,
+            to_timestamp((spec ->> 'due')::double precision / 1000)
+     from jsonb_to_recordset($3::jsonb) as wanted (spec jsonb, target text)
+     on conflict (key) do update
+       set state = 'pending', spec = excluded.spec, due = excluded.due, epoch = excluded.epoch, lease_until = null, relayed_at = null, failures = 0
+       where effect.kind in ('timer', 'probe') and effect.state <> 'pending'`,
+    [rotation.id, rotation.epoch, JSON.stringify([...wanted.values()])],
+  )
 }
 
 /** Where an effect acts: effects of different plans on one target wait for each other's late acts. */
@@ -67,31 +69,28 @@ export async function lease(
   leaseMs: number,
 ): Promise<Leased | undefined> {
   const { rows } = await db.pool.query(
-    `update effect e set attempt = attempt + 1, lease_by = $2,
-            lease_until = clock_timestamp() + $3 * interval '1 millisecond'
-     where key = $1 and state = 'pending' and due <= clock_timestamp()
-       and (lease_until is null or lease_until <= clock_timestamp())
-       and ${NOTHING_LATE} and exists (select from rotation r where r.id = e.rotation and ${isOurs('$4')})
-     returning spec, attempt, rotation`,
+    `with taken as (
+       update effect e set attempt = attempt + 1, lease_by = $2,
+              lease_until = clock_timestamp() + $3 * interval '1 millisecond'
+       where key = $1 and state = 'pending' and due <= clock_timestamp()
+         and (lease_until is null or lease_until <= clock_timestamp())
+         and ${NOTHING_LATE} and exists (select from rotation r where r.id = e.rotation and ${isOurs('$4')})
+       returning spec, attempt, rotation
+     )
+     select taken.spec as effect, taken.attempt, r.id, r.credential, r.spec, c.shown,
+            (select jsonb_object_agg(generation, key_id) from generation where credential = r.credential) as key_ids
+     from taken join rotation r on r.id = taken.rotation join credential c on c.name = r.credential`,
     [key, by, leaseMs, db.format],
   )
-  const row = rows[0]
-  if (!row) {
+  if (!rows[0]) {
     await refuseNewer(db, key)
     return undefined
   }
-  const { rows: about } = await db.pool.query(
-    `select r.credential, r.spec, c.shown,
-            (select jsonb_object_agg(generation, key_id) from generation where credential = r.credential) as key_ids
-     from rotation r join credential c on c.name = r.credential
-     where r.id = $1`,
-    [row.rotation],
-  )
-  const { credential, spec, shown, key_ids } = about[0]
+  const { effect, attempt, id, credential, spec, shown, key_ids } = rows[0]
   return {
-    effect: upcastEffect(row.spec),
-    attempt: row.attempt,
-    rotation: { id: row.rotation, credential },
+    effect: upcastEffect(effect),
+    attempt,
+    rotation: { id, credential },
     spec,
     shown,
     keyIds: key_ids ?? {},
@@ -194,6 +193,7 @@ export async function nextTimerMs(db: Database): Promise<number | undefined> {
   const { rows } = await db.pool.query(
     `select (extract(epoch from min(due) - clock_timestamp()) * 1000)::bigint as ms
      from effect where state = 'pending' and kind = 'timer'`,
+    [],
   )
   return rows[0]?.ms ?? undefined
 }

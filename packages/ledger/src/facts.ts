@@ -1,5 +1,5 @@
 import type { Facts, Member } from '@rekey/core'
-import { clock, type Queryable } from './database.ts'
+import type { Queryable } from './database.ts'
 
 /**
  * The world around a credential now: its clock, its expected nodes, its leases. Read under the credential's lock, but
@@ -10,35 +10,38 @@ export async function readFacts(
   credential: { name: string; last_generation: number; open_rotation: string | null },
   { onlyShown = false }: { onlyShown?: boolean } = {},
 ): Promise<Facts> {
-  const now = await clock(tx)
+  const { now, members } = await readMembers(tx, credential.name)
   const nextGeneration = credential.last_generation + 1
   return {
     now,
-    members: await readMembers(tx, credential.name, now),
+    members,
     nextGeneration,
     leasedUntil: await readLeases(tx, credential.open_rotation, onlyShown),
   }
 }
 
-async function readMembers(tx: Queryable, credential: string, now: number): Promise<Member[]> {
+type MemberRow = Omit<Member, 'excused' | 'lost'> & { state: string; excusedUntil: number | null }
+
+/** In one statement with the clock, because every decision asks for both. */
+async function readMembers(tx: Queryable, credential: string): Promise<{ now: number; members: Member[] }> {
   const { rows } = await tx.query(
-    `select p.node, n.state, p.proved_revision, p.proved, p.usage, (p.excused ->> 'until')::bigint as excused_until,
-            (extract(epoch from p.reported_at) * 1000)::bigint as reported_at
+    `select (extract(epoch from clock_timestamp()) * 1000)::bigint as now, coalesce(json_agg(json_build_object(
+              'node', p.node, 'state', n.state, 'provedRevision', p.proved_revision, 'accepts', p.proved,
+              'usage', p.usage, 'excusedUntil', (p.excused ->> 'until')::bigint,
+              'reportedAt', (extract(epoch from p.reported_at) * 1000)::bigint) order by p.node), '[]') as members
      from placement p join node n on n.name = p.node
-     where p.credential = $1 and n.state <> 'gone' order by p.node`,
+     where p.credential = $1 and n.state <> 'gone'`,
     [credential],
   )
-  return rows.map(
-    (row): Member => ({
-      node: row.node,
-      excused: row.excused_until !== null && row.excused_until > now,
-      lost: row.state === 'lost',
-      provedRevision: row.proved_revision,
-      accepts: row.proved,
-      reportedAt: row.reported_at,
-      usage: row.usage,
-    }),
-  )
+  const { now, members }: { now: number; members: MemberRow[] } = rows[0]
+  return {
+    now,
+    members: members.map(({ state, excusedUntil, ...row }) => ({
+      ...row,
+      excused: excusedUntil !== null && excusedUntil > now,
+      lost: state === 'lost',
+    })),
+  }
 }
 
 /**

@@ -38,6 +38,35 @@ export async function append(tx: Queryable, stream: string, actor: string, entri
   await tx.query("select pg_notify('rekey_journal', '')")
 }
 
+/**
+ * The same for the stream of a rotation, and tells workers to look for effects. In one statement, because everybody
+ * else's commit waits from here on. It sees no entry that was committed while it waited for the counter: none comes to
+ * this stream meanwhile, because who writes there has the lock of its credential.
+ */
+export async function appendLocked(
+  tx: Queryable,
+  stream: string,
+  actor: string,
+  entries: Entry[],
+): Promise<void> {
+  if (entries.length === 0) {
+    await tx.query("select pg_notify('rekey_effects', '')")
+    return
+  }
+  await tx.query(
+    `with taken as (
+       update counter set value = value + $1 where name = 'position' returning value - $1 as before
+     ), added as (
+       insert into journal (position, stream, seq, type, data, actor)
+       select taken.before + item.n, $2, coalesce((select max(seq) from journal where stream = $2), 0) + item.n,
+              item.entry ->> 'type', item.entry - 'type', $3
+       from taken, jsonb_array_elements($4::jsonb) with ordinality as item (entry, n)
+     )
+     select pg_notify('rekey_journal', ''), pg_notify('rekey_effects', '')`,
+    [entries.length, stream, actor, JSON.stringify(entries)],
+  )
+}
+
 export async function readJournal(
   tx: Queryable,
   filter: { stream?: string; after?: number; limit?: number },

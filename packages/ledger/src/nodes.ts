@@ -220,7 +220,7 @@ async function redeem(tx: Queryable, node: string, token: string): Promise<Joine
   return { node, workload, credentials }
 }
 
-function readPlace(spec: CredentialSpec): { mount: string; path: string } {
+function readPlace(spec: Pick<CredentialSpec, 'stores'>): { mount: string; path: string } {
   const store = spec.stores.find((s) => s.kind === 'vault-kv')
   if (!store) throw new RekeyError('invalid_configuration', 'the credential has no vault-kv store')
   return { mount: store.mount, path: store.path }
@@ -243,7 +243,8 @@ async function openSession(tx: Queryable, session: { node: string; boot: string;
 
 async function desiredStates(tx: Queryable, nodes: string[]): Promise<Map<string, DesiredState[]>> {
   const { rows } = await tx.query(
-    `select p.*, c.spec from placement p join credential c on c.name = p.credential
+    `select p.node, p.credential, p.revision, p.accept, p.refuse, p.floor, c.spec -> 'stores' as stores
+     from placement p join credential c on c.name = p.credential
      where p.node = any($1) and not ${heldSql('p.credential')} order by p.node, p.credential`,
     [nodes],
   )
@@ -258,7 +259,7 @@ async function desiredStates(tx: Queryable, nodes: string[]): Promise<Map<string
       })),
       refuse: row.refuse,
       floor: row.floor,
-      store: { kind: 'vault-kv', ...readPlace(row.spec) },
+      store: { kind: 'vault-kv', ...readPlace(row) },
     }
     states.set(row.node, [...(states.get(row.node) ?? []), state])
   }
@@ -267,11 +268,15 @@ async function desiredStates(tx: Queryable, nodes: string[]): Promise<Map<string
 
 async function recordAcks(db: Database, acks: VerifiedAck[]): Promise<void> {
   const { rows } = await db.pool.query(
-    `update placement p set proved_revision = a.revision, proved = a.proved, refusals = a.refusals, proved_at = now(), nack = null
-     from jsonb_to_recordset($1::jsonb) as a (node text, session bigint, credential text, revision bigint, proved integer[], refusals jsonb),
-          node n
-     where p.node = a.node and p.credential = a.credential and n.name = a.node and n.session = a.session
-       and n.state <> 'gone' and p.revision = a.revision
+    // In the order in which a wave locks them too, so that the two cannot wait for each other.
+    `with said as (
+       select a.* from jsonb_to_recordset($1::jsonb) as a (node text, session bigint, credential text, revision bigint, proved integer[], refusals jsonb)
+       join node n on n.name = a.node and n.session = a.session and n.state <> 'gone'
+       join placement p on p.node = a.node and p.credential = a.credential and p.revision = a.revision
+       order by p.node, p.credential for update of p
+     )
+     update placement p set proved_revision = a.revision, proved = a.proved, refusals = a.refusals, proved_at = now(), nack = null
+     from said a where p.node = a.node and p.credential = a.credential and p.revision = a.revision
      returning p.credential, p.revision`,
     [JSON.stringify(acks)],
   )
@@ -322,15 +327,25 @@ async function recordNacks(db: Database, nacks: (Nack & { node: string })[]): Pr
       const { rows: open } = await tx.query('select state from rotation where id = $1', [row.open_rotation])
       if (isNewer(open[0].state, db.format)) return
       const input = { type: 'NodeNacked', node, revision, generation, reason, detail } as const
-      await submitIn(tx, row.open_rotation, input, `node/${node}`)
+      await submitIn(tx, row.open_rotation, input, `node/${node}`, row)
     })
   }
 }
 
-/** Ages become times on the ledger's clock; a time never goes back, because a gateway's restart loses its counters. */
+/**
+ * Ages become times on the ledger's clock; a time never goes back, because a gateway's restart loses its counters. What
+ * somebody has locked is left out: the next report says the same and more, and is waited for by nobody.
+ */
 async function recordUsage(db: Database, reports: (UsageMessage & { node: string })[]): Promise<void> {
   await db.pool.query(
-    `update placement p set reported_at = clock_timestamp(), usage = (
+    `with r as (
+       select r.node, r.credential, r.generations
+       from jsonb_to_recordset($1::jsonb) as r (node text, credential text, session bigint, generations jsonb)
+       join node n on n.name = r.node and n.session = r.session
+       join placement p on p.node = r.node and p.credential = r.credential
+       for update of p skip locked
+     )
+     update placement p set reported_at = clock_timestamp(), usage = (
        select coalesce(jsonb_agg(jsonb_build_object(
          'generation', g.generation, 'inFlight', g."inFlight", 'requests', g.requests,
          'lastUsedAt', greatest(
@@ -338,8 +353,7 @@ async function recordUsage(db: Database, reports: (UsageMessage & { node: string
            (select (u ->> 'lastUsedAt')::bigint from jsonb_array_elements(p.usage) u
             where (u ->> 'generation')::int = g.generation)))), '[]')
        from jsonb_to_recordset(r.generations) as g (generation integer, "inFlight" integer, "lastUseAgeMs" double precision, requests bigint))
-     from jsonb_to_recordset($1::jsonb) as r (node text, credential text, session bigint, generations jsonb), node n
-     where p.node = r.node and p.credential = r.credential and n.name = r.node and n.session = r.session`,
+     from r where p.node = r.node and p.credential = r.credential`,
     [JSON.stringify(reports)],
   )
 }

@@ -3,7 +3,7 @@ import type { EffectResult } from '@rekey/core'
 import type { Database, Queryable } from './database.ts'
 import type { Leased } from './effects.ts'
 import { isOurs } from './format.ts'
-import { submitIn } from './submit.ts'
+import { type CredentialRow, lockCredential, submitIn } from './submit.ts'
 
 /** After so many failures in a row of a step that may still succeed, a human is told. */
 const STRUGGLES_AT = 5
@@ -17,30 +17,40 @@ export async function complete(
   result: EffectResult,
   by: string,
 ): Promise<Recorded> {
-  return finish(db, leased, { result }, async (tx) => {
-    await tx.query(
-      "update effect set state = 'done', outcome = $2, done_at = now(), lease_until = null where key = $1",
-      [leased.effect.key, JSON.stringify(result)],
+  const { effect, attempt, rotation } = leased
+  return finish(db, leased, { result }, async (tx, credential) => {
+    const { rows } = await tx.query(
+      `update effect set state = 'done', outcome = $3, done_at = now(), lease_until = null
+       where ${OURS} returning key`,
+      [effect.key, attempt, JSON.stringify(result)],
     )
-    await submitIn(tx, leased.rotation.id, { type: 'EffectDone', effect: leased.effect, result }, by)
+    if (!rows[0]) return 'late'
+    await submitIn(tx, rotation.id, { type: 'EffectDone', effect, result }, by, credential)
+    return 'recorded'
   })
 }
 
+/** Still to be done, and by this attempt. */
+const OURS = "key = $1 and attempt = $2 and state = 'pending'"
+
 /** A retryable failure comes back later; a final one is told to the rotation, which holds or rolls back. */
 export async function fail(db: Database, leased: Leased, error: RekeyError, by: string): Promise<Recorded> {
-  const { effect, rotation } = leased
+  const { effect, attempt, rotation } = leased
   const { code, message, retryable } = error
-  return finish(db, leased, { code, message }, async (tx) => {
+  return finish(db, leased, { code, message }, async (tx, credential) => {
     const { rows } = await tx.query(
-      `update effect set state = $2, outcome = $3, lease_until = null, relayed_at = null, failures = failures + 1,
+      `update effect set state = $3, outcome = $4, lease_until = null, relayed_at = null, failures = failures + 1,
               due = clock_timestamp() + least(30000, 400 * 2 ^ least(failures, 10)) * interval '1 millisecond'
-       where key = $1 returning failures`,
-      [effect.key, retryable ? 'pending' : 'failed', JSON.stringify({ code, message })],
+       where ${OURS} returning failures`,
+      [effect.key, attempt, retryable ? 'pending' : 'failed', JSON.stringify({ code, message })],
     )
+    if (!rows[0]) return 'late'
     const { failures } = rows[0]
-    if (!retryable) await submitIn(tx, rotation.id, { type: 'EffectFailed', effect, code, message }, by)
-    else if (failures >= STRUGGLES_AT)
-      await submitIn(tx, rotation.id, { type: 'EffectStruggling', effect, code, message, failures }, by)
+    const input = retryable
+      ? ({ type: 'EffectStruggling', effect, code, message, failures } as const)
+      : ({ type: 'EffectFailed', effect, code, message } as const)
+    if (!retryable || failures >= STRUGGLES_AT) await submitIn(tx, rotation.id, input, by, credential)
+    return 'recorded'
   })
 }
 
@@ -48,23 +58,17 @@ async function finish(
   db: Database,
   leased: Leased,
   outcome: unknown,
-  record: (tx: Queryable) => Promise<void>,
+  record: (tx: Queryable, locked: CredentialRow) => Promise<Recorded>,
 ): Promise<Recorded> {
   return db.transaction(async (tx) => {
     // The credential's lock comes first, as everywhere.
-    await tx.query('select from credential where name = $1 for update', [leased.rotation.credential])
-    const { rows } = await tx.query('select state, attempt from effect where key = $1 for update', [
-      leased.effect.key,
-    ])
-    if (rows[0]?.state !== 'pending' || rows[0].attempt !== leased.attempt) {
+    const recorded = await record(tx, await lockCredential(tx, leased.rotation.credential))
+    if (recorded === 'late')
       await tx.query('update effect set late = late || $2::jsonb where key = $1', [
         leased.effect.key,
         JSON.stringify([{ attempt: leased.attempt, outcome }]),
       ])
-      return 'late'
-    }
-    await record(tx)
-    return 'recorded'
+    return recorded
   })
 }
 
@@ -97,13 +101,13 @@ export async function fireTimers(
 
 async function fireTimer(db: Database, key: string, credential: string, actor: string): Promise<void> {
   await db.transaction(async (tx) => {
-    await tx.query('select from credential where name = $1 for update', [credential])
+    const locked = await lockCredential(tx, credential)
     const { rows } = await tx.query(
       `update effect set state = 'done', done_at = now(), attempt = attempt + 1
        where key = $1 and state = 'pending' and due <= clock_timestamp() returning rotation, spec`,
       [key],
     )
     if (rows[0])
-      await submitIn(tx, rows[0].rotation, { type: 'TimerFired', timer: rows[0].spec.timer }, actor)
+      await submitIn(tx, rows[0].rotation, { type: 'TimerFired', timer: rows[0].spec.timer }, actor, locked)
   })
 }

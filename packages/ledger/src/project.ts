@@ -58,7 +58,8 @@ async function projectOne(tx: Queryable, rotation: Rotation, event: RotationEven
     case 'WaveStarted':
       await tx.query(
         `update placement set revision = $3, accept = $4, refuse = $5, floor = $6, nack = null
-         where credential = $1 and node = any($2)`,
+         where (node, credential) in (
+           select node, credential from placement where credential = $1 and node = any($2) order by node for update)`,
         [credential, event.nodes, event.revision, event.accept, event.refuse, event.floor],
       )
       await tx.query('update credential set revision = $2 where name = $1', [credential, event.revision])

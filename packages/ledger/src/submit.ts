@@ -14,7 +14,7 @@ import type { Database, Queryable } from './database.ts'
 import { writeEffects } from './effects.ts'
 import { readFacts } from './facts.ts'
 import { readState } from './format.ts'
-import { append, rotationStream } from './journal.ts'
+import { appendLocked, rotationStream } from './journal.ts'
 import { project, projectOpened } from './project.ts'
 import { keepWhileHeld } from './recovery/held.ts'
 
@@ -30,10 +30,22 @@ export type CredentialRow = {
   retired_at: Date | null
 }
 
+const COLUMNS =
+  'name, workload, spec, current_generation, last_generation, revision, open_rotation, moved_at, retired_at'
+
 /** Locks a credential: nothing about its rotations changes but under this lock. */
 export async function lockCredential(tx: Queryable, name: string): Promise<CredentialRow> {
-  const { rows } = await tx.query('select * from credential where name = $1 for update', [name])
+  const { rows } = await tx.query(`select ${COLUMNS} from credential where name = $1 for update`, [name])
   if (!rows[0]) throw new RekeyError('not_found', `there is no credential named ${name}`)
+  return rows[0]
+}
+
+async function lockCredentialOf(tx: Queryable, rotation: string): Promise<CredentialRow> {
+  const { rows } = await tx.query(
+    `select ${COLUMNS} from credential where name = (select credential from rotation where id = $1) for update`,
+    [rotation],
+  )
+  if (!rows[0]) throw new RekeyError('not_found', `there is no rotation ${rotation}`)
   return rows[0]
 }
 
@@ -42,10 +54,15 @@ export async function submit(db: Database, rotation: string, input: Input, actor
   return db.transaction((tx) => submitIn(tx, rotation, input, actor))
 }
 
-export async function submitIn(tx: Queryable, id: string, input: Input, actor: string): Promise<Decision> {
-  const { rows: found } = await tx.query('select credential from rotation where id = $1', [id])
-  if (!found[0]) throw new RekeyError('not_found', `there is no rotation ${id}`)
-  const credential = await lockCredential(tx, found[0].credential)
+/** `locked`: the credential as it is, where this transaction has its lock already and has changed nothing since. */
+export async function submitIn(
+  tx: Queryable,
+  id: string,
+  input: Input,
+  actor: string,
+  locked?: CredentialRow,
+): Promise<Decision> {
+  const credential = locked ?? (await lockCredentialOf(tx, id))
   const rotation = await readRotation(tx, id)
   const decision = decide(rotation, input, await readFacts(tx, credential))
   await store(tx, rotation, decision, actor)
@@ -73,8 +90,7 @@ async function store(tx: Queryable, before: Rotation, decision: Decision, actor:
        where rotation = $1 and kind <> 'timer' and state in ('failed', 'pending') and failures > 0`,
       [before.id],
     )
-  await append(tx, rotationStream(before.id), actor, events)
-  await tx.query("select pg_notify('rekey_effects', '')")
+  await appendLocked(tx, rotationStream(before.id), actor, events)
 }
 
 /** What made a rotation reach us again while one was under way: exactly one follows, for all of it. */
@@ -102,7 +118,7 @@ export async function startIn(tx: Queryable, credential: string, asked: Asked): 
   if (kept !== undefined) return { rotation: kept, how: 'queued' }
   if (row.open_rotation === null) return { rotation: await openIn(tx, row, asked), how: 'opened' }
   const input: Input = { type: 'CauseAdded', ...asked }
-  const { events, refusal } = await submitIn(tx, row.open_rotation, input, asked.cause.actor)
+  const { events, refusal } = await submitIn(tx, row.open_rotation, input, asked.cause.actor, row)
   if (refusal !== undefined) throw new RekeyError('not_allowed_now', `${row.open_rotation}: ${refusal}`)
   const joined = events.some((event) => event.type === 'CauseJoined')
   return { rotation: row.open_rotation, how: joined ? 'joined' : 'queued' }
@@ -153,8 +169,7 @@ export async function storeOpened(
   await tx.query('update credential set open_rotation = $2 where name = $1', [credential, rotation.id])
   await projectOpened(tx, events)
   await writeEffects(tx, rotation, effects)
-  await append(tx, rotationStream(rotation.id), actor, events)
-  await tx.query("select pg_notify('rekey_effects', '')")
+  await appendLocked(tx, rotationStream(rotation.id), actor, events)
 }
 
 function refuseImpossible({ name, current_generation, retired_at }: CredentialRow, asked: Asked): void {

@@ -207,7 +207,8 @@ async function showNewer(db: Database, row: Row): Promise<RotationDetail> {
 
 export async function listPlacements(db: Database, credential: string): Promise<NodeView[]> {
   const { rows } = await db.pool.query(
-    `select p.*, n.state from placement p join node n on n.name = p.node where p.credential = $1 order by p.node`,
+    `select p.node, p.revision, p.accept, p.proved_revision, p.proved, p.refusals, p.usage, p.reported_at, p.nack, n.state
+     from placement p join node n on n.name = p.node where p.credential = $1 order by p.node`,
     [credential],
   )
   return rows.map((row) => ({
