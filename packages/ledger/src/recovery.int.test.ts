@@ -104,7 +104,7 @@ async function connect(): Promise<void> {
     about.session = (await ledger.fleet.openSession({ node, boot: 'b', instance: 'i' })).session
 }
 
-function act({ effect }: Leased): EffectResult {
+function act({ effect, shown }: Leased): EffectResult {
   switch (effect.kind) {
     case 'stage':
       if (dead.has(effect.generation)) throw new Error(`${effect.generation} is dead and was staged`)
@@ -114,6 +114,9 @@ function act({ effect }: Leased): EffectResult {
     case 'restore': {
       const shows = effect.kind === 'promote' ? effect.generation : effect.base
       if (dead.has(shows)) throw new Error(`${shows} is dead and was shown`)
+      // As stores do: a promotion replaces what it expects, or nothing.
+      if (effect.kind === 'promote' && store.current !== shows)
+        expect(shown.vault).toBe(store.versions === 0 ? undefined : `v${store.versions}`)
       if (store.current !== shows) store.versions++
       store.current = shows
       return { kind: effect.kind, storeVersion: `v${store.versions}` }
@@ -198,7 +201,7 @@ function found(): Found {
       {
         store: 'vault',
         current: store.current,
-        storeVersion: store.current === null ? null : `v${store.versions}`,
+        storeVersion: store.versions === 0 ? null : `v${store.versions}`,
       },
     ],
     generations: held.map((generation) => ({
@@ -374,6 +377,7 @@ describe('a ledger that was restored from an older backup', () => {
     await rotate()
     await restore(copy)
     store.current = null
+    store.versions++
     await ledger.recover(recovered)
     await connect()
     await inspect()

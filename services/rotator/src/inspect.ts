@@ -67,14 +67,16 @@ export async function look(credential: string, eyes: Eyes, call: Call): Promise<
   const shown = await Promise.all(
     eyes.stores.map(async ({ name, store }) => {
       const [current, listed] = await Promise.all([store.readCurrent(call), store.list(call)])
-      return { name, store, current, listed: listed.flatMap((v) => v.generation ?? []) }
+      // Withdrawn: readers find nothing, by a version that the next promotion replaces.
+      const version = current?.storeVersion ?? listed.find((v) => v.labels.includes('current'))?.storeVersion
+      return { name, store, current, version, listed: listed.flatMap((v) => v.generation ?? []) }
     }),
   )
   const stores = shown.map(
-    ({ name, current }): FoundStore => ({
+    ({ name, current, version }): FoundStore => ({
       store: name,
       current: current?.generation ?? null,
-      storeVersion: current?.storeVersion ?? null,
+      storeVersion: version ?? null,
     }),
   )
   const all = new Set(

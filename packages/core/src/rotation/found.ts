@@ -1,4 +1,7 @@
-/** What one store's readers get, as the store itself says. Null: nothing. */
+/**
+ * What one store's readers get, as the store itself says. Null: nothing. `storeVersion` is what the next promotion
+ * replaces: where readers find nothing, there may be a version that says so.
+ */
 export type FoundStore = { store: string; current: number | null; storeVersion: string | null }
 
 /** One generation that is in a store, current or not. */

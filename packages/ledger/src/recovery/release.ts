@@ -91,11 +91,15 @@ function end(found: Found): Settlement | { refusal: string } {
 async function takeOver(
   tx: Queryable,
   row: CredentialRow,
-  { generations }: Found,
+  { stores, generations }: Found,
   { current, shownBy }: Settlement,
 ): Promise<void> {
   for (const found of generations) await writeGeneration(tx, row.name, found, current, shownBy)
   const alive = generations.map((g) => g.generation)
+  // What a promotion expects to replace, whichever generation that is.
+  const shown = Object.fromEntries(
+    stores.flatMap((s) => (s.storeVersion === null ? [] : [[s.store, s.storeVersion]])),
+  )
   await tx.query(
     `update generation set label = null, validity = 'destroyed', ended_at = coalesce(ended_at, now())
      where credential = $1 and generation <> all($2) and validity <> 'destroyed'`,
@@ -108,7 +112,7 @@ async function takeOver(
     [
       row.name,
       current?.generation ?? null,
-      JSON.stringify(Object.fromEntries(shownBy)),
+      JSON.stringify(shown),
       // A second restore may find what was made after the first one.
       Math.max(0, ...alive.map((g) => g + GENERATIONS / 2)),
       GENERATIONS / 2,
