@@ -53,7 +53,7 @@ export function undrained(rotation: Rotation, retirement: Retirement, facts: Fac
   if (isCut(rotation, retirement, facts.now)) return []
   const { quietMs, readerCacheMs } = rotation.plan
   const unmet: Unmet[] = []
-  const soonest = retirement.since + Math.max(quietMs, readerCacheMs)
+  const soonest = lastShown(rotation, retirement) + Math.max(quietMs, readerCacheMs)
   if (facts.now < soonest && retirement.step === 'draining')
     unmet.push({ reason: 'window', message: `readers may hold it for ${soonest - facts.now} ms more` })
   for (const member of facts.members) {
@@ -65,8 +65,14 @@ export function undrained(rotation: Rotation, retirement: Retirement, facts: Fac
 }
 
 /** In an emergency the drain ends at its bound, whoever still uses it. */
-export function isCut(rotation: Rotation, { generation, since }: Retirement, now: number): boolean {
-  return modeFor(rotation, generation) !== 'rotate' && now >= since + rotation.plan.expediteDrainMs
+export function isCut(rotation: Rotation, retirement: Retirement, now: number): boolean {
+  const bound = lastShown(rotation, retirement) + rotation.plan.expediteDrainMs
+  return modeFor(rotation, retirement.generation) !== 'rotate' && now >= bound
+}
+
+/** Until the stores last moved, a reader may have fetched what dies. */
+function lastShown({ movedAt }: Rotation, { since }: Retirement): number {
+  return Math.max(since, movedAt ?? 0)
 }
 
 /** What speaks against "unused". Judged at the node's last report: of the time after it nothing is known. */
