@@ -1,6 +1,9 @@
 import { defineConfig } from 'vitest/config'
 
-/** The suffix is the price: unit tests are pure and fast, int tests use real servers, e2e tests run everything. */
+/**
+ * The suffix is the price: unit tests are pure and fast, int tests use real servers, e2e tests run everything. Simulated
+ * worlds are pure, and many.
+ */
 const suite = (name: string) => ({
   name,
   include: [`{packages,services,infra,test}/**/*.${name}.test.ts`],
@@ -16,6 +19,7 @@ export default defineConfig({
     projects: [
       // Pure tests share nothing that one could spoil for another, so they need no process of their own.
       { test: { ...suite('unit'), isolate: false } },
+      { test: { ...suite('sim'), isolate: false, testTimeout: 3_600_000 } },
       {
         test: {
           ...suite('int'),

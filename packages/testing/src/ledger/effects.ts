@@ -1,0 +1,227 @@
+import type { Effect, Rotation } from '@rekey/core'
+import type { EffectRow, Tables } from './tables.ts'
+
+/** Written in the transaction whose events ask for them. Timers and probes may be armed again under their key. */
+export function writeEffects(tables: Tables, rotation: Rotation, effects: readonly Effect[]): void {
+  for (const effect of effects) {
+    const { key, due } = effect
+    const known = tables.effects.get(key)
+    const isArmedAgain = known && (effect.kind === 'timer' || effect.kind === 'probe')
+    if (known && !(isArmedAgain && known.state !== 'pending')) continue
+    tables.effects.put(key, {
+      attempt: 0,
+      leaseBy: null,
+      relays: 0,
+      outcome: null,
+      late: [],
+      ...known,
+      key,
+      rotation: rotation.id,
+      target: targetOf(effect),
+      epoch: rotation.epoch,
+      effect,
+      state: 'pending',
+      due,
+      failures: 0,
+      leaseUntil: null,
+      relayedAt: null,
+    })
+  }
+}
+
+/** Where an effect acts: effects of different plans on one target wait for each other's late acts. */
+function targetOf(effect: Effect): string | null {
+  if ('store' in effect) return effect.store
+  const { kind } = effect
+  const isAuthority = kind === 'install' || kind === 'suspend' || kind === 'reinstate' || kind === 'revoke'
+  return isAuthority ? '@authority' : null
+}
+
+/**
+ * Until when a late act may come on the same target: of a cancelled effect, or of an older plan's. 0: none may, or this
+ * one is too urgent to wait.
+ */
+function lateUntil(tables: Tables, row: EffectRow): number {
+  if (row.target === null || ('urgent' in row.effect && row.effect.urgent)) return 0
+  let until = 0
+  for (const other of tables.effects.hot()) {
+    if (other.rotation !== row.rotation || other.target !== row.target || other.key === row.key) continue
+    const isContrary = (other.epoch < row.epoch && other.state !== 'done') || other.state === 'cancelled'
+    if (isContrary) until = Math.max(until, other.leaseUntil ?? 0)
+  }
+  return until
+}
+
+export type Leased = {
+  effect: Effect
+  attempt: number
+  rotation: Pick<Rotation, 'id' | 'credential'>
+  shown: Record<string, string>
+  keyIds: Record<number, string>
+}
+
+/** Takes an effect. Undefined: done, cancelled, not due, leased by another, or to wait for a late act. */
+export function lease(tables: Tables, key: string, by: string, leaseMs: number): Leased | undefined {
+  const now = tables.clock()
+  const row = tables.effects.get(key)
+  if (row?.state !== 'pending' || row.due > now || (row.leaseUntil ?? 0) > now) return undefined
+  if (lateUntil(tables, row) > now) return undefined
+  const attempt = row.attempt + 1
+  tables.effects.put(key, { ...row, attempt, leaseBy: by, leaseUntil: now + leaseMs })
+  const rotation = tables.rotations.get(row.rotation)?.state
+  const shown = tables.credentials.get(rotation?.credential ?? '')?.shown
+  if (!rotation || !shown) throw new Error(`${key} belongs to no rotation`)
+  return { effect: row.effect, attempt, rotation, shown, keyIds: {} }
+}
+
+/** Leases that ended stay ended, and those of settled, cancelled or retried effects are not this worker's any more. */
+export function renew(tables: Tables, held: { key: string; attempt: number }[], leaseMs: number): string[] {
+  const now = tables.clock()
+  return held.flatMap(({ key, attempt }) => {
+    const row = tables.effects.get(key)
+    if (row?.state !== 'pending' || row.attempt !== attempt || (row.leaseUntil ?? 0) <= now) return []
+    tables.effects.put(key, { ...row, leaseUntil: Math.max(row.leaseUntil ?? 0, now + leaseMs) })
+    return [key]
+  })
+}
+
+function* waitingOf(tables: Tables): Iterable<EffectRow> {
+  for (const row of tables.effects.hot())
+    if (row.state === 'pending' && row.effect.kind !== 'timer') yield row
+}
+
+const AHEAD_MS = 1_000
+
+/** Effects of a worker's kinds that nobody was woken for, or nobody in time. */
+export function unattended(
+  tables: Tables,
+  { worker, graceMs, limit }: { worker: 'rotator' | 'fleet'; graceMs: number; limit: number },
+): { keys: string[]; nextMs: number | undefined } {
+  const now = tables.clock()
+  const waits = [...waitingOf(tables)]
+    .filter((row) => (row.effect.kind === 'deliver') === (worker === 'fleet') && row.due <= now + AHEAD_MS)
+    .map((row) => ({
+      key: row.key,
+      ms: Math.max(row.due, row.leaseUntil ?? 0, lateUntil(tables, row)) - now + graceMs,
+    }))
+    .sort((a, b) => a.ms - b.ms)
+    .slice(0, limit + 1)
+  const keys = waits.filter((wait) => wait.ms <= 0).map((wait) => wait.key)
+  return { keys: keys.slice(0, limit), nextMs: waits.find((wait) => wait.ms > 0)?.ms }
+}
+
+/** When an unanswered wake-up is sent again: later each time, while nobody takes it up. */
+function resendAt({ relayedAt, relays, attempt }: EffectRow, resendMs: number): number {
+  return (relayedAt ?? 0) + resendMs * 2 ** Math.min(Math.max(relays - attempt - 1, 0), 4)
+}
+
+export type Waiting = {
+  key: string
+  relays: number
+  kind: Effect['kind']
+  rotation: string
+  nodes: string[]
+}
+
+/** Due effects that nobody works on, marked as relayed. */
+export function takeWaiting(tables: Tables, resendMs: number, limit = 500): Waiting[] {
+  const now = tables.clock()
+  const isUp = (row: EffectRow) =>
+    row.due <= now &&
+    (row.leaseUntil ?? 0) <= now &&
+    lateUntil(tables, row) <= now &&
+    (row.relayedAt === null ||
+      resendAt(row, resendMs) <= now ||
+      (row.leaseUntil !== null && row.relayedAt < row.leaseUntil))
+  const up = [...waitingOf(tables)].filter(isUp).sort((a, b) => a.due - b.due)
+  return up.slice(0, limit).map((row) => {
+    const relays = row.relays + 1
+    tables.effects.put(row.key, { ...row, relays, relayedAt: now })
+    const { effect, key, rotation } = row
+    return { key, relays, kind: effect.kind, rotation, nodes: effect.kind === 'deliver' ? effect.nodes : [] }
+  })
+}
+
+/** Milliseconds until the next timer is due; undefined: there is none. */
+export function nextTimerMs(tables: Tables): number | undefined {
+  let next = Number.POSITIVE_INFINITY
+  for (const row of tables.effects.hot())
+    if (row.state === 'pending' && row.effect.kind === 'timer') next = Math.min(next, row.due)
+  return next === Number.POSITIVE_INFINITY ? undefined : next - tables.clock()
+}
+
+/** Milliseconds until a worker should be woken for something; undefined: there is nothing. */
+export function nextWorkMs(tables: Tables, resendMs: number): number | undefined {
+  let next = Number.POSITIVE_INFINITY
+  for (const row of waitingOf(tables)) {
+    const { relayedAt, leaseUntil, due } = row
+    const again =
+      leaseUntil !== null && (relayedAt === null || relayedAt < leaseUntil)
+        ? leaseUntil
+        : relayedAt === null
+          ? 0
+          : resendAt(row, resendMs)
+    next = Math.min(next, Math.max(due, lateUntil(tables, row), again))
+  }
+  return next === Number.POSITIVE_INFINITY ? undefined : next - tables.clock()
+}
+
+/** When the last lease ends that somebody still holds, on effects that were cancelled too; 0: nobody holds one. */
+export function leasedUntil(tables: Tables, rotation: string | null): number {
+  const now = tables.clock()
+  let until = 0
+  for (const row of tables.effects.hot())
+    if (row.rotation === rotation && (row.leaseUntil ?? 0) > now) until = Math.max(until, row.leaseUntil ?? 0)
+  return until
+}
+
+function cancel(tables: Tables, rotation: string, which: (row: EffectRow) => boolean): void {
+  for (const row of tables.effects.all())
+    if (row.rotation === rotation && which(row)) tables.effects.put(row.key, { ...row, state: 'cancelled' })
+}
+
+const isOpen = ({ state }: EffectRow) => state === 'pending' || state === 'failed'
+
+/** Effects of tracks that were given up. */
+export function cancelTracks(tables: Tables, { id, epoch }: Rotation, generations: number[]): void {
+  cancel(
+    tables,
+    id,
+    (row) =>
+      isOpen(row) && row.epoch < epoch && row.effect.of !== null && generations.includes(row.effect.of),
+  )
+}
+
+/** Past the point of no return nothing may make it acceptable again, or show it again. */
+export function cancelContrary(tables: Tables, { id }: Rotation, generation: number): void {
+  const isContrary = (effect: Effect) => {
+    if (effect.kind === 'restore') return effect.base === generation
+    const { kind } = effect
+    const bringsBack = kind === 'install' || kind === 'suspend' || kind === 'reinstate'
+    return bringsBack && effect.generation === generation
+  }
+  cancel(tables, id, (row) => isOpen(row) && isContrary(row.effect))
+}
+
+/** The rotation has ended: only timers and repeats can be left. */
+export function cancelRest(tables: Tables, { id }: Rotation): void {
+  cancel(tables, id, ({ state }) => state === 'pending')
+}
+
+/** A human resumed: what failed is tried again, and what is retried is tried at once. */
+export function retryFailed(tables: Tables, rotation: string): void {
+  const now = tables.clock()
+  for (const row of tables.effects.all()) {
+    if (row.rotation !== rotation || row.effect.kind === 'timer' || !isOpen(row) || row.failures === 0)
+      continue
+    const leaseUntil = row.state === 'failed' ? null : row.leaseUntil
+    tables.effects.put(row.key, {
+      ...row,
+      state: 'pending',
+      due: now,
+      failures: 0,
+      relayedAt: null,
+      leaseUntil,
+    })
+  }
+}

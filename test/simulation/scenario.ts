@@ -1,0 +1,307 @@
+import type { EffectKind, Plan } from '@rekey/core'
+import { ACT_POINTS, FAULT_KINDS, type Fault, type Step, type When } from './faults.ts'
+import { Random } from './random.ts'
+
+/** One world, as a seed draws it. Everything in it can be left out one by one, to find what a failure needs. */
+export type Scenario = {
+  seed: number
+  credentials: CredentialPlan[]
+  nodes: { name: string; joinsAt: number }[]
+  /** Each reads one store of one credential. */
+  clients: { credential: string; store: string }[]
+  rotators: number
+  conductors: number
+  /** Change events on the bus; each names the workload, and its rule rotates these credentials. */
+  events: ChangeEvent[]
+  orders: Order[]
+  faults: Fault[]
+  /** From then on nothing new goes wrong, and what was broken is mended. */
+  healsAt: number
+  /** How slow everything is: requests and messages take so many times as long. */
+  pace: number
+}
+
+export type CredentialPlan = {
+  name: string
+  plan: Plan
+  /** It has a value when the world begins; else the first order makes one. */
+  isAdopted: boolean
+  /** Outbound: whether the authority itself refuses what comes late, and what is one too many. */
+  isFenced: boolean
+  isLimited: boolean
+  /** How long the authority still accepts what it revoked. */
+  lagMs: number
+}
+
+export type ChangeEvent = {
+  at: number
+  id: string
+  /** Each kind has a rule of its own; see RULES. */
+  type: 'vendorchanged' | 'zonechanged' | 'datasetchanged'
+  value: string
+  copies: number
+}
+
+/** Which generation somebody means, as they see it when they say so. */
+export type About = 'unsaid' | 'base' | 'successor' | 'both' | 'retiring'
+
+export type Order = When & { credential: string } & (
+    | { kind: 'rotate' }
+    | { kind: 'retire' }
+    | { kind: 'expedite' | 'contain'; about: About }
+    | { kind: 'already-dead' }
+    | { kind: 'rollback' | 'hold' | 'resume' }
+    | { kind: 'excuse'; node: number; ms: number }
+  )
+
+export const WORKLOAD = 'chat'
+const STORES = ['vault', 'aws', 'vault-b'] as const
+
+export function draw(seed: number): Scenario {
+  const random = new Random(seed).fork('scenario')
+  const healsAt = random.between(15_000, 50_000)
+  const credentials = Array.from({ length: random.pick([1, 1, 1, 2, 2, 3]) }, (_, i) =>
+    credential(random.fork(`credential ${i}`), `key-${i + 1}`),
+  )
+  const nodeCount = random.pick([0, 1, 2, 2, 3, 3, 4, 5, 6])
+  const nodes = Array.from({ length: nodeCount }, (_, i) => ({
+    name: `n${i + 1}`,
+    joinsAt: random.chance(0.75) ? 0 : random.between(1_000, healsAt),
+  }))
+  const clients = credentials.flatMap(({ name, plan }) =>
+    Array.from({ length: random.between(1, 3) }, () => ({
+      credential: name,
+      store: random.pick(plan.stores),
+    })),
+  )
+  const about = { healsAt, credentials, nodes: nodes.map((n) => n.name) }
+  const scenario: Scenario = {
+    seed,
+    credentials,
+    nodes,
+    clients,
+    rotators: random.pick([1, 2, 2]),
+    conductors: random.pick([1, 1, 2]),
+    events: events(random.fork('events'), about),
+    orders: orders(random.fork('orders'), about),
+    faults: [],
+    healsAt,
+    pace: random.pick([1, 1, 3, 10]),
+  }
+  return { ...scenario, faults: faults(random.fork('faults'), scenario) }
+}
+
+function credential(random: Random, name: string): CredentialPlan {
+  const direction = random.pick(['inbound', 'inbound', 'outbound'] as const)
+  const order = random.chance(0.5) ? [...STORES] : (['aws', 'vault', 'vault-b'] as const)
+  // Nodes read from the first Vault, so it is always there.
+  const stores = random.pick([['vault'], order.slice(0, 2), order.slice(0, 2), [...order]])
+  const readerCacheMs = random.between(300, 3_000)
+  const slots = direction === 'outbound' && random.chance(0.2) ? 1 : 2
+  const refusalLagMs = direction === 'outbound' ? random.pick([0, 0, 500, 2_000]) : 0
+  const plan: Plan = {
+    direction,
+    slots,
+    stores,
+    waves: random.pick([['100%'], [1], [1, '50%'], [1, 2, '100%']]),
+    windows: [],
+    settleMs: random.between(0, 1_500),
+    waveDeadlineMs: random.between(3_000, 12_000),
+    // Longer than the pause between two requests of a client: what is slower than this looks like nobody.
+    quietMs: random.between(1_000, 2_500),
+    readerCacheMs,
+    drainCapMs: random.between(6_000, 20_000),
+    // An operator who cuts readers off before they can have let go has said so; that is no fault to find.
+    expediteDrainMs: readerCacheMs + random.between(500, 1_500),
+    evidenceMs: random.between(2_500, 6_000),
+    soakMs: direction === 'outbound' && random.chance(0.6) ? random.between(200, 4_000) : null,
+    refusalLagMs,
+    overdueMs: random.between(20_000, 60_000),
+  }
+  return {
+    name,
+    plan,
+    isAdopted: random.chance(0.8),
+    isFenced: random.chance(0.5),
+    isLimited: random.chance(0.7),
+    lagMs: refusalLagMs === 0 ? 0 : random.between(0, refusalLagMs),
+  }
+}
+
+type Drawn = { healsAt: number; credentials: CredentialPlan[]; nodes: string[] }
+
+function events(random: Random, { healsAt }: Drawn): ChangeEvent[] {
+  return Array.from({ length: random.pick([0, 0, 1, 1, 2, 4]) }, () => ({
+    at: random.between(500, healsAt),
+    // The same id with another content now and then: that is a conflict.
+    id: `event-${random.between(1, 12)}`,
+    type: random.pick(['vendorchanged', 'zonechanged', 'datasetchanged'] as const),
+    value: random.pick(['a', 'b', 'c']),
+    copies: random.pick([1, 1, 2, 3]),
+  }))
+}
+
+function orders(random: Random, { healsAt, credentials, nodes }: Drawn): Order[] {
+  const found: Order[] = []
+  for (const { name: credential, isAdopted, plan } of credentials) {
+    const first = random.between(200, 2_000)
+    const start = random.chance(0.75) ? 'rotate' : random.pick(['expedite', 'contain', 'retire'] as const)
+    if (!isAdopted || start === 'rotate') found.push({ at: first, credential, kind: 'rotate' })
+    else if (start === 'retire') found.push({ at: first, credential, kind: 'retire' })
+    else found.push({ at: first, credential, kind: start, about: 'unsaid' })
+    // The last cheap brake is rarely pulled by chance.
+    if (plan.soakMs !== null && random.chance(0.5)) {
+      const plus = random.pick([0, 50, 300])
+      found.push({ at: first, on: 'suspending', plus, credential, kind: 'rollback' })
+    }
+    const more = random.pick([0, 0, 1, 1, 2, 3, 5])
+    for (let i = 0; i < more; i++) {
+      const at = first + random.between(100, Math.min(healsAt - first, 20_000))
+      found.push({ ...when(random, at, healsAt), credential, ...order(random, nodes) })
+    }
+  }
+  return found
+}
+
+const STEPS: Step[] = [
+  'planned',
+  'staging',
+  'rolling',
+  'promoting',
+  'confirming',
+  'live',
+  'abandoned',
+  'waiting',
+  'draining',
+  'suspending',
+  'suspending',
+  'revoking',
+  'proving',
+]
+
+/** Steps may be short, so half of what happens waits for one. */
+function when(random: Random, at: number, healsAt: number): When {
+  if (random.chance(0.5)) return { at }
+  const from = Math.min(at, random.between(0, healsAt))
+  return { at: Math.round(from / 2), on: random.pick(STEPS), plus: random.pick([0, 20, 100, 500]) }
+}
+
+function order(random: Random, nodes: string[]) {
+  const kind = random.pick([
+    'rotate',
+    'rollback',
+    'rollback',
+    'hold',
+    'resume',
+    'expedite',
+    'contain',
+    'contain',
+    'retire',
+    'already-dead',
+    'excuse',
+  ] as const)
+  if (kind === 'expedite' || kind === 'contain') {
+    const about = random.pick([
+      'unsaid',
+      'base',
+      'base',
+      'successor',
+      'successor',
+      'both',
+      'retiring',
+    ] as const)
+    return { kind, about }
+  }
+  if (kind === 'excuse') return { kind, node: random.between(0, Math.max(0, nodes.length - 1)), ms: 8_000 }
+  return { kind }
+}
+
+const KINDS: EffectKind[] = [
+  'stage',
+  'promote',
+  'restore',
+  'restore',
+  'withdraw',
+  'destroy',
+  'probe',
+  'deliver',
+]
+const AUTHORITY_KINDS: EffectKind[] = [
+  'install',
+  'install',
+  'suspend',
+  'suspend',
+  'reinstate',
+  'reinstate',
+  'revoke',
+  'revoke',
+  'revoke',
+]
+
+function faults(random: Random, scenario: Scenario): Fault[] {
+  const count = random.pick([0, 1, 2, 3, 4, 6, 8, 12])
+  const drawn = Array.from({ length: count }, (_, i) => fault(random.fork(`fault ${i}`), scenario))
+  return drawn.filter((f) => f !== undefined)
+}
+
+function fault(
+  random: Random,
+  { healsAt, nodes, credentials, rotators, conductors }: Scenario,
+): Fault | undefined {
+  const at = random.between(300, healsAt - 2_000)
+  const left = healsAt - at
+  const ms = Math.min(left, random.pick([200, 800, 2_500, 6_000, 15_000]))
+  const time = when(random, at, healsAt)
+  const node = nodes.length > 0 ? random.pick(nodes).name : undefined
+  const servers = [...new Set(credentials.flatMap((c) => [...c.plan.stores, 'authority']))]
+  const server = random.pick(servers)
+  const kind = random.pick([...FAULT_KINDS, 'crash', 'crash', 'crash', 'pause', 'pause', 'pause'] as const)
+  switch (kind) {
+    case 'partition':
+    case 'slow':
+    case 'reorder':
+    case 'double':
+    case 'cut':
+    case 'restart-agent':
+    case 'reboot':
+    case 'lose-node':
+    case 'leave':
+    case 'wipe':
+      return node === undefined ? undefined : { kind, ...time, ms, node }
+    case 'ambiguous':
+    case 'throttle':
+    case 'down':
+      return { kind, ...time, ms, server }
+    case 'stale-reads':
+      return server === 'authority'
+        ? undefined
+        : { kind, ...time, ms, server, lagMs: random.between(50, 800) }
+    case 'worker-clock':
+      return { kind, at, ms: left, worker: random.between(0, rotators - 1), rate: random.pick([0.92, 1.1]) }
+    case 'crash-fleet':
+      return { kind, ...time, ms, fleet: random.between(0, 1) }
+    case 'crash-conductor':
+      return { kind, ...time, ms, conductor: random.between(0, conductors - 1) }
+    case 'ledger-away':
+    case 'ledger-ambiguous':
+      return { kind, ...time, ms, worker: random.between(0, rotators - 1) }
+    case 'clock-jump':
+      return { kind, ...time, ms: random.pick([500, 3_000, 20_000]) }
+    case 'crash':
+    case 'pause': {
+      const isOutbound = credentials.some((c) => c.plan.direction === 'outbound')
+      const effect = random.pick(isOutbound ? [...KINDS, ...AUTHORITY_KINDS] : KINDS)
+      const point = random.pick(ACT_POINTS)
+      return {
+        kind,
+        at: random.between(0, at),
+        ms: random.pick([300, 2_000, 6_000]),
+        effect,
+        point,
+        nth: random.pick([1, 1, 2, 3]),
+      }
+    }
+    default:
+      return { kind, ...time, ms }
+  }
+}
