@@ -27,6 +27,8 @@ export type WorldOptions = {
   env?: Record<string, string>
   /** Extra environment of the rotator alone. */
   rotatorEnv?: Record<string, string>
+  /** Extra environment of every agent. */
+  agentEnv?: Record<string, string>
   /** In place of the stack's own, such as a proxy that loses replies. */
   servers?: Partial<Servers>
   /** The rollout's timings; the defaults are as short as a test bears. */
@@ -154,6 +156,7 @@ async function build(
         vaultAddr: servers.vaultAddr,
         joinToken,
         ...(probeUrl === undefined ? {} : { probeUrl }),
+        ...(options.agentEnv && { env: options.agentEnv }),
       })
       closers.push(() => gateway.stop())
       return gateway

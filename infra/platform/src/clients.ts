@@ -97,7 +97,8 @@ async function run(
       if (tally.failures.length < 10)
         tally.failures.push(`${url}: ${failure} (generation ${held.generation})`)
     }
-    if (!stream) await delay(thinkMs)
+    // A refused stream ends at once, and asking again without a pause would only keep the machine busy.
+    if (!stream || failure !== undefined) await delay(thinkMs)
   }
 }
 

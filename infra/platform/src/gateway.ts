@@ -21,6 +21,8 @@ export type GatewayOptions = {
   joinToken: string
   /** Where the agent tries values; by default at this gateway. */
   probeUrl?: string
+  /** Extra environment of the agent. */
+  env?: Record<string, string>
 }
 
 export type Gateway = {
@@ -67,7 +69,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     name: `agent-${name}`,
     main: AGENT,
     args: ['run', '--config', config],
-    env: {},
+    env: options.env ?? {},
     logFile: join(dir, 'agent.log'),
     ready: /a session is open|connected|session/,
   })
