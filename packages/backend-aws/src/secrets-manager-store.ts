@@ -222,8 +222,11 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
         // In this order: what another worker does of the same call between the two is seen in the second.
         const current = await client.get(secretId, { label: CURRENT }, call)
         const ours = await client.get(secretId, { versionId: token }, call)
-        if (ours && !isUnderWay(ours.labels)) {
-          await dropLabel(WITHDRAWING, token, ours.labels, call)
+        // What readers get is this call's own, whatever an older copy says of the second question.
+        const done =
+          current?.versionId === token ? current : ours && !isUnderWay(ours.labels) ? ours : undefined
+        if (done) {
+          await dropLabel(WITHDRAWING, token, done.labels, call)
           return token
         }
         if (!current || storedValueOf(current.text)?.generation !== generation) return undefined
