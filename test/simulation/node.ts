@@ -87,7 +87,9 @@ export class ServingNode {
       const { random } = this.agent.ground
       if (!this.link.isOpen) return this.#dial(random.between(300, 1_500))
       if (!this.#isEnrolled) {
-        await this.#ledger.enrol(this.name, WORKLOAD)
+        const wanted = { node: this.name, workload: WORKLOAD, ttlMs: 60_000, actor: 'anna' }
+        const { token } = await this.#ledger.createJoinToken(wanted)
+        await this.#ledger.fleet.redeemJoinToken(this.name, token)
         this.#isEnrolled = true
         this.isGone = false
       }

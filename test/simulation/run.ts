@@ -3,7 +3,7 @@ import type { Noted } from './ground.ts'
 import { Inspector } from './inspector/inspector.ts'
 import { Violation } from './inspector/violation.ts'
 import type { Scenario } from './scenario.ts'
-import { World } from './world.ts'
+import { World, type WorldOptions } from './world.ts'
 
 /** After the storm: long enough for every deadline, pause and human. */
 const QUIET_MS = 600_000
@@ -19,10 +19,11 @@ export type Run = {
   noted: Noted[]
   outcomes: string[]
   met: Coverage
+  journal: World['ledger']['tables']['journal']
 }
 
 /** Lives one world through, to its end or to the first promise that it breaks. */
-export async function live(scenario: Scenario, options: { keepAll?: boolean } = {}): Promise<Run> {
+export async function live(scenario: Scenario, options: WorldOptions = {}): Promise<Run> {
   const world = new World(scenario, options)
   const { ground } = world
   const met = new Coverage()
@@ -53,7 +54,17 @@ export async function live(scenario: Scenario, options: { keepAll?: boolean } = 
   }
   const outcomes = [...world.ledger.tables.rotations.all()].map(({ state }) => state.outcome ?? 'open')
   const { noted, now } = ground
-  return { seed: scenario.seed, steps, endedAt: now, noted, outcomes, met, ...(violation && { violation }) }
+  const { journal } = world.ledger.tables
+  return {
+    seed: scenario.seed,
+    journal,
+    steps,
+    endedAt: now,
+    noted,
+    outcomes,
+    met,
+    ...(violation && { violation }),
+  }
 }
 
 /** I7: every rotation ended, and every event has its one verdict. */

@@ -1,4 +1,4 @@
-import type { EffectKind, Plan } from '@rekey/core'
+import type { EffectKind, Plan, Rule } from '@rekey/core'
 import { ACT_POINTS, FAULT_KINDS, type Fault, type Step, type When } from './faults.ts'
 import { Random } from './random.ts'
 
@@ -26,6 +26,8 @@ export type CredentialPlan = {
   plan: Plan
   /** It has a value when the world begins; else the first order makes one. */
   isAdopted: boolean
+  /** Without a value: its first one is asked for with its configuration, or later by somebody. */
+  startsAtOnce: boolean
   /** Outbound: whether the authority itself refuses what comes late, and what is one too many. */
   isFenced: boolean
   isLimited: boolean
@@ -40,6 +42,33 @@ export type ChangeEvent = {
   type: 'vendorchanged' | 'zonechanged' | 'datasetchanged'
   value: string
   copies: number
+}
+
+/** Which change rotates what; a change of the dataset has no rule. */
+export function rulesOf(credentials: string[]): Rule[] {
+  const rule = (change: 'vendorchanged' | 'zonechanged', rotate: string[]): Rule => ({
+    name: `on-${change}`,
+    when: { change: [change], workload: WORKLOAD },
+    rotate,
+  })
+  return [rule('vendorchanged', credentials), rule('zonechanged', credentials.slice(-1))]
+}
+
+/** The same world with what a real ledger can be configured with in this release: inbound, and without a past. */
+export function configurable(scenario: Scenario): Scenario {
+  const credentials = scenario.credentials.map((credential) => ({
+    ...credential,
+    plan: {
+      ...credential.plan,
+      direction: 'inbound' as const,
+      slots: 2 as const,
+      soakMs: null,
+      refusalLagMs: 0,
+    },
+    isAdopted: false,
+    startsAtOnce: true,
+  }))
+  return { ...scenario, credentials }
 }
 
 /** Which generation somebody means, as they see it when they say so. */
@@ -122,6 +151,7 @@ function credential(random: Random, name: string): CredentialPlan {
     name,
     plan,
     isAdopted: random.chance(0.8),
+    startsAtOnce: random.chance(0.5),
     isFenced: random.chance(0.5),
     isLimited: random.chance(0.7),
     lagMs: refusalLagMs === 0 ? 0 : random.between(0, refusalLagMs),

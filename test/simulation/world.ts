@@ -1,6 +1,7 @@
 import { secretsManagerStore } from '@rekey/backend-aws'
 import { vaultKvStore } from '@rekey/backend-vault'
 import { Secret, type Store } from '@rekey/contracts'
+import type { Asked } from '@rekey/core'
 import { memoryLedger } from '@rekey/testing/ledger'
 import { AuditWriter } from './audit-writer.ts'
 import { Client } from './client.ts'
@@ -11,18 +12,25 @@ import { Fleet } from './fleet.ts'
 import { Ground } from './ground.ts'
 import { Intake } from './intake.ts'
 import { Keeper } from './keeper.ts'
-import { watched } from './ledger.ts'
+import { type Call, watched } from './ledger.ts'
 import { ServingNode } from './node.ts'
 import { People } from './people.ts'
 import { Process } from './process.ts'
 import { JobQueue } from './queue.ts'
 import { type Leased, Rotator } from './rotator.ts'
 import type { Hands } from './rotator-code.ts'
-import { type CredentialPlan, type Order, type Scenario, WORKLOAD } from './scenario.ts'
+import { type CredentialPlan, type Order, rulesOf, type Scenario, WORKLOAD } from './scenario.ts'
 import { AuthorityServer } from './servers/authority-server.ts'
 import { KvServer } from './servers/kv-server.ts'
 import { SecretsServer } from './servers/secrets-server.ts'
 import { type AnyWay, type OnWrite, Way } from './servers/way.ts'
+
+export type WorldOptions = {
+  /** Keeps all that happened, not only the last of it. */
+  keepAll?: boolean
+  /** Hears of each call to the ledger, at its clock's time. */
+  onCall?: (call: Call, at: number) => void
+}
 
 /** One credential as the world has it: what verifies it, who consumes it. */
 export type Place = CredentialPlan & {
@@ -56,11 +64,15 @@ export class World {
   #made = 0
   #failure: unknown
 
-  constructor(scenario: Scenario, options: { keepAll?: boolean } = {}) {
+  constructor(scenario: Scenario, options: WorldOptions = {}) {
     this.scenario = scenario
     const ground = new Ground(scenario.seed, scenario, options.keepAll ?? false)
     this.ground = ground
-    const ledger = watched(memoryLedger({ clock: () => ground.ledgerNow }), (error) => this.failWith(error))
+    const ledger = watched(
+      memoryLedger({ clock: () => ground.ledgerNow }),
+      (error) => this.failWith(error),
+      options.onCall && ((call) => options.onCall?.(call, ground.ledgerNow)),
+    )
     this.ledger = ledger
     this.servers = new Map<string, KvServer | SecretsServer>([
       ['vault', new KvServer(ground, 'vault')],
@@ -107,11 +119,17 @@ export class World {
     const { ledger, scenario, ground } = this
     ledger.addWorkload({ name: WORKLOAD, environment: 'prod', vendor: 'a', zone: 'a', dataset: 'a' })
     const names = [...this.places.keys()]
-    const rule = (change: 'vendorchanged' | 'zonechanged', rotate: string[]) =>
-      ledger.addRule({ name: `on-${change}`, when: { change: [change], workload: WORKLOAD }, rotate })
-    rule('vendorchanged', names)
-    rule('zonechanged', names.slice(-1))
+    const rules = rulesOf(names)
+    for (const rule of rules) ledger.addRule(rule)
     for (const place of this.places.values()) await this.#configure(place)
+    for (const { name, isAdopted, startsAtOnce } of this.places.values())
+      if (!isAdopted && startsAtOnce) await ledger.start(name, FIRST_VALUE)
+    const documents = [
+      { kind: 'Workload', name: WORKLOAD },
+      ...names.map((name) => ({ kind: 'Credential', name })),
+      ...rules.map(({ name }) => ({ kind: 'Rule', name })),
+    ]
+    ledger.journalConfigured(documents, 'anna')
     for (const [i, { credential, store }] of scenario.clients.entries()) {
       const place = this.places.get(credential)
       const server = this.servers.get(store)
@@ -185,10 +203,12 @@ export class World {
     }))
     const proberStores = stores.filter(({ name }) => name !== 'aws')
     const make = () => this.#make(credential)
+    // No authority can tell a late one of these from a new one, so none is sent after its deadline.
+    const isReversible = effect.kind === 'suspend' || effect.kind === 'reinstate'
     const { nodes } = this
     const authority =
       plan.direction === 'outbound'
-        ? place.authority.client(way('authority', place.isFenced), make)
+        ? place.authority.client(way('authority', place.isFenced && !isReversible), make)
         : nodesAuthority(way('endpoints', true), {
             credential,
             nodes,
@@ -374,6 +394,14 @@ export class World {
       [...this.places.keys()].every((c) => !this.see(c).rotation || this.isAlone(c))
     )
   }
+}
+
+/** As a new credential that is applied asks for it. */
+const FIRST_VALUE: Asked = {
+  cause: { kind: 'first-value', actor: 'anna', reason: 'the credential is new' },
+  mode: 'rotate',
+  goal: 'replace',
+  compromised: [],
 }
 
 /** For what was there before the world began: without time, and without faults. */

@@ -25,7 +25,8 @@ export function storeRecords(tables: Tables, records: AuditRecord[]): void {
 }
 
 export function unsentRecords(tables: Tables, limit: number): AuditRecord[] {
-  return tables.audit.filter((row) => !row.isSent).slice(0, limit)
+  const unsent = tables.audit.filter((row) => !row.isSent).slice(0, limit)
+  return unsent.map(({ isSent: _sent, isSettled: _settled, ...record }) => record)
 }
 
 export function markSent(tables: Tables, sequences: number[]): void {

@@ -150,11 +150,14 @@ export function nextTimerMs(tables: Tables): number | undefined {
   return next === Number.POSITIVE_INFINITY ? undefined : next - tables.clock()
 }
 
-/** Milliseconds until a worker should be woken for something; undefined: there is nothing. */
+const TEN_MINUTES_MS = 600_000
+
+/** Milliseconds until a worker should be woken for something; undefined: there is nothing within ten minutes. */
 export function nextWorkMs(tables: Tables, resendMs: number): number | undefined {
   let next = Number.POSITIVE_INFINITY
   for (const row of waitingOf(tables)) {
     const { relayedAt, leaseUntil, due } = row
+    if (due > tables.clock() + TEN_MINUTES_MS) continue
     const again =
       leaseUntil !== null && (relayedAt === null || relayedAt < leaseUntil)
         ? leaseUntil

@@ -3,7 +3,7 @@ import type { Change, EffectResult, Input, KnownWorkload, Plan, Rule } from '@re
 import * as audit from './audit-out.ts'
 import * as effects from './effects.ts'
 import * as inbox from './inbox.ts'
-import { readJournal } from './journal.ts'
+import { append, readJournal } from './journal.ts'
 import * as nodes from './nodes.ts'
 import * as outcomes from './outcomes.ts'
 import { credentialRow, readFacts, rotationOf, type Start, start, submit } from './submit.ts'
@@ -51,6 +51,18 @@ export function memoryLedger({ clock }: { clock: () => number }) {
       })
     },
 
+    /** What `configure` writes into the journal. */
+    journalConfigured(documents: { kind: string; name: string }[], actor: string) {
+      const entries = documents.map(({ kind, name }) => ({
+        type: 'ConfigurationChanged',
+        kind,
+        name,
+        action: 'create',
+        fields: [],
+      }))
+      tables.transaction(() => append(tables, 'configuration', actor, entries))
+    },
+
     /** Events in. */
     receive: async (event: inbox.Received & { change: Change }) => inbox.receive(tables, event),
 
@@ -79,8 +91,10 @@ export function memoryLedger({ clock }: { clock: () => number }) {
     nextWorkMs: async (resendMs: number) => effects.nextWorkMs(tables, resendMs),
 
     /** Nodes. */
-    enrol: async (node: string, workload: string) => nodes.enrol(tables, node, workload),
+    createJoinToken: async (request: Parameters<typeof nodes.createJoinToken>[1]) =>
+      nodes.createJoinToken(tables, request),
     fleet: {
+      redeemJoinToken: async (node: string, token: string) => nodes.redeemJoinToken(tables, node, token),
       openSession: async (session: { node: string; boot: string; instance: string }) =>
         nodes.openSession(tables, session),
       closeSession: async (node: string, session: number) => nodes.closeSession(tables, node, session),

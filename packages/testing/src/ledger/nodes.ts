@@ -28,9 +28,36 @@ function nodesChanged(tables: Tables, credentials: CredentialRow[], actor: strin
   }
 }
 
+/** Makes a one-use join token for one node of one workload. */
+export function createJoinToken(
+  tables: Tables,
+  { node, workload, ttlMs, actor }: { node: string; workload: string; ttlMs: number; actor: string },
+): { token: string; expiresAt: string } {
+  return tables.transaction(() => {
+    if (!tables.workloads.get(workload))
+      throw new RekeyError('not_found', `there is no workload named ${workload}`)
+    refuseElsewhere(tables, node, workload)
+    const token = `token ${tables.journal.length + 1} of ${node}`
+    const expiresAt = tables.clock() + ttlMs
+    tables.joinTokens.put(token, { node, workload, expiresAt, isUsed: false })
+    append(tables, `node/${node}`, actor, [{ type: 'JoinTokenMade', node, workload }])
+    return { token, expiresAt: new Date(expiresAt).toISOString() }
+  })
+}
+
+function refuseElsewhere(tables: Tables, node: string, workload: string): void {
+  const other = tables.nodes.get(node)
+  if (other && other.workload !== workload && other.state !== 'gone')
+    throw new RekeyError('not_allowed_now', `node ${node} serves ${other.workload}; declare it gone first`)
+}
+
 /** A node enrols, again or for the first time. It starts from what nodes shall hold now. */
-export function enrol(tables: Tables, node: string, workload: string): void {
-  tables.transaction(() => {
+export function redeemJoinToken(tables: Tables, node: string, token: string) {
+  return tables.transaction(() => {
+    const row = tables.joinTokens.get(token)
+    if (!row || row.node !== node || row.isUsed || row.expiresAt <= tables.clock()) return undefined
+    const { workload } = row
+    tables.joinTokens.put(token, { ...row, isUsed: true })
     const before = tables.nodes.get(node)
     tables.nodes.put(node, {
       name: node,
@@ -59,8 +86,13 @@ export function enrol(tables: Tables, node: string, workload: string): void {
     // Before what it leads to, so that a reader of the journal knows why.
     append(tables, `node/${node}`, `node/${node}`, [{ type: 'NodeEnrolled', node, workload }])
     nodesChanged(tables, credentials, `node/${node}`)
+    const places = credentials.map(({ name }) => ({ credential: name, ...PLACE, path: name }))
+    return { node, workload, credentials: places }
   })
 }
+
+/** Where nodes read: nothing here depends on it. */
+const PLACE = { mount: 'secret' }
 
 function nodeRow(tables: Tables, name: string) {
   const row = tables.nodes.get(name)
@@ -144,8 +176,9 @@ export function openSession(tables: Tables, { node, instance }: { node: string; 
 
 export function desiredStates(tables: Tables, nodes: string[]): Map<string, DesiredState[]> {
   const states = new Map<string, DesiredState[]>()
-  for (const row of tables.placements.all()) {
-    if (!nodes.includes(row.node)) continue
+  const rows = [...tables.placements.all()].filter((row) => nodes.includes(row.node))
+  const order = (row: PlacementRow) => placementKey(row.node, row.credential)
+  for (const row of rows.sort((a, b) => (order(a) < order(b) ? -1 : 1))) {
     const { credential, revision, accept, refuse, floor } = row
     const state: DesiredState = {
       credential,
@@ -153,7 +186,7 @@ export function desiredStates(tables: Tables, nodes: string[]): Map<string, Desi
       accept: accept.map((generation) => ({ generation, keyId: `${credential}.g${generation}` })),
       refuse,
       floor,
-      store: { kind: 'vault-kv', mount: 'secret', path: credential },
+      store: { kind: 'vault-kv', ...PLACE, path: credential },
     }
     states.set(row.node, [...(states.get(row.node) ?? []), state])
   }

@@ -61,6 +61,8 @@ export type PlacementRow = {
   excusedUntil: number
 }
 
+export type JoinTokenRow = { node: string; workload: string; expiresAt: number; isUsed: boolean }
+
 export type RotationRow = { state: Rotation; credential: string }
 
 export type JournalRow = {
@@ -143,6 +145,7 @@ export class Tables {
   )
   readonly nodes = new Table<NodeRow>(this.#undo)
   readonly placements = new Table<PlacementRow>(this.#undo)
+  readonly joinTokens = new Table<JoinTokenRow>(this.#undo)
   readonly inbox = new Table<InboxRow>(this.#undo)
   readonly journal: JournalRow[] = []
   readonly audit: AuditRow[] = []
