@@ -127,7 +127,9 @@ function nodeNacked(rotation: Rotation, input: Extract<Input, { type: 'NodeNacke
 
 /** Before anything moved going back costs nothing, if there is something sound to go back to, or nothing to lose. */
 function mayGiveUp(rotation: Rotation): boolean {
-  return rotation.successor?.step === 'rolling' && (rotation.base === null || hasWayBack(rotation))
+  const { base, successor, retirements } = rotation
+  const isFirst = base === null && retirements.length === 0
+  return successor?.step === 'rolling' && (isFirst || hasWayBack(rotation))
 }
 
 function waveDeadlinePassed(rotation: Rotation, revision: number, facts: Facts): Move {

@@ -67,6 +67,8 @@ export function rollback(rotation: Rotation, reason: string, actor: string, fact
     return refuse('the revocation of the old generation has started; there is no way back')
   if (isCompromised(rotation, base))
     return refuse(`generation ${base} leaked; there is no way back to it. Expedite or contain goes on`)
+  if (base === null && retirements.length > 0)
+    return refuse('what was there before is being ended; there is nothing to go back to')
   if (base === null && successor.promoteAsked.length > 0)
     return refuse('it is the first generation and readers may have it; there is none to go back to')
   return abandon(rotation, { reason, actor, superseded: false }, facts)

@@ -34,7 +34,10 @@ export function hasFreeSlot(rotation: Rotation): boolean {
   return occupying(rotation).length < rotation.plan.slots
 }
 
-/** With one slot nothing can overlap: only a containment, which ends the base first, gets a successor in. */
+/**
+ * With one slot nothing can overlap: the one that lives waits for its successor, and that one for the slot. Only a
+ * containment, which ends it first, gets a successor in.
+ */
 export function canNeverOverlap(rotation: Rotation): boolean {
-  return rotation.plan.slots === 1 && rotation.base !== null && !isDying(rotation, rotation.base)
+  return rotation.plan.slots === 1 && occupying(rotation).some((generation) => !isDying(rotation, generation))
 }

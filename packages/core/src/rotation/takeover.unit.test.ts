@@ -273,6 +273,27 @@ describe('one slot', () => {
   })
 })
 
+test('with the first value contained there is nothing to go back to', () => {
+  const play = new Play({ base: null }).playTo('StorePromoted')
+  play.add({ mode: 'contain', compromised: [2] })
+  expect(play.rollback().refusal).toContain('nothing to go back to')
+  expect(play.play().rotation.outcome).toBe('closed')
+})
+
+test('one slot: a first value that leaks on its way up is held, until it is contained', () => {
+  const play = new Play({
+    base: null,
+    plan: { ...new Play().rotation.plan, direction: 'outbound', slots: 1 },
+  })
+  play.playTo('RollingStarted')
+  play.add({ mode: 'expedite', compromised: [2] })
+  play.play((p) => p.now > 15_000)
+  expect(play.rotation.holds.map((h) => h.reason)).toContain('no_slot')
+  play.add({ mode: 'contain', compromised: [2] })
+  play.play()
+  expect(play.rotation.outcome, JSON.stringify(play.rotation)).toBe('closed')
+})
+
 describe('an outbound rollback', () => {
   test('brings nodes back, then stores, then every node confirms, and then the new one is revoked', () => {
     const play = outbound().playTo('ConfirmingStarted')
