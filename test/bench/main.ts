@@ -1,0 +1,83 @@
+import { parseArgs } from 'node:util'
+import { Complaint } from '@rekey/local'
+import { FIGURE_NAMES, type FigureName, runBench } from './bench.ts'
+import { machineLine } from './machine.ts'
+import { asText } from './report.ts'
+
+const HELP = `Usage: pnpm bench [name...] [--quick] [--runs N] [--json]
+
+Measures what Rekey does beside a bare floor that is measured in the same run, on real PostgreSQL and Redis.
+
+  core        decisions of the pure core · floor: a copy of the state
+  rotations   rotations from event to end · floor: the rows that one has to write
+  submit      500 nodes and 500 inputs at once on one rotation · floor: updates of one row
+  relay       from the commit of an effect to its act · floor: NOTIFY and one call of Redis
+  footprint   rows and log that a rotation leaves · floor: its journal alone
+  month       20,000 rotations in one go, and what a store's quota makes of it (20 minutes and more)
+
+Without a name: all of them but month. docs/reference/benchmarks.md says what each figure means.
+
+  --quick   sizes that only show that it works
+  --runs N  how often each is measured (3)
+  --json    as JSON, for programs
+
+What is under way is told on standard error. PostgreSQL and Redis are started for the run; those that DATABASE_URL and
+REDIS_URL name are used instead. Exit codes: 0 measured · 1 it could not be · 2 no such name or option.
+`
+
+function options() {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: {
+        quick: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+        runs: { type: 'string' },
+      },
+    })
+    const names = positionals.filter(
+      (name): name is FigureName => name in Object.fromEntries(FIGURE_NAMES.map((n) => [n, n])),
+    )
+    const strange = positionals.filter((name) => !FIGURE_NAMES.some((known) => known === name))
+    if (strange.length > 0) throw new Complaint(`there is no figure named ${strange.join(', ')}; see --help`)
+    const runs = Number(values.runs ?? (values.quick ? 1 : 3))
+    if (!Number.isInteger(runs) || runs < 1 || runs > 20)
+      throw new Complaint('--runs wants a number from 1 to 20')
+    return { ...values, names, runs }
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+    return undefined
+  }
+}
+
+async function run(): Promise<number> {
+  const asked = options()
+  if (!asked) return 2
+  if (asked.help) {
+    process.stdout.write(HELP)
+    return 0
+  }
+  const { quick, runs, json } = asked
+  const names = asked.names.length > 0 ? asked.names : FIGURE_NAMES.filter((name) => name !== 'month')
+  const { machine, figures } = await runBench({
+    names,
+    quick,
+    runs,
+    say: (line) => process.stderr.write(`${line}\n`),
+    onFigure: (figure) => !json && process.stdout.write(`${asText(figure)}\n`),
+  })
+  process.stdout.write(
+    json ? `${JSON.stringify({ machine, figures }, null, 2)}\n` : `${machineLine(machine)}\n`,
+  )
+  return 0
+}
+
+try {
+  process.exit(await run())
+} catch (error) {
+  process.stderr.write(
+    `${error instanceof Complaint ? error.message : error instanceof Error ? error.stack : String(error)}\n`,
+  )
+  process.exit(1)
+}
