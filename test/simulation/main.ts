@@ -8,7 +8,7 @@ import { draw } from './scenario.ts'
 const HELP = `Lives simulated worlds through, and holds them to Rekey's promises.
 
   node test/simulation/main.ts --seed N [--trace] [--minimise]
-  node test/simulation/main.ts [--from A] [--seeds N] [--coverage]
+  node test/simulation/main.ts [--from A] [--seeds N] [--coverage] [--stop]
 
   --seed N      one world; its last steps are printed
   --trace       everything that happened in it
@@ -16,6 +16,7 @@ const HELP = `Lives simulated worlds through, and holds them to Rekey's promises
   --from A      many worlds, beginning with this seed (1)
   --seeds N     how many of them (100)
   --coverage    which faults met which steps and acts
+  --stop        no further world after one that breaks a promise
   --help        this text
 
 Exit code: 0 every promise was kept, 1 one was broken.
@@ -29,6 +30,7 @@ const { values } = parseArgs({
     trace: { type: 'boolean', default: false },
     minimise: { type: 'boolean', default: false },
     coverage: { type: 'boolean', default: false },
+    stop: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
@@ -66,6 +68,7 @@ async function many(from: number, count: number): Promise<void> {
     if (!run.violation) continue
     failed++
     say(`seed ${seed}: ${run.violation.message.split('\n')[0]}`)
+    if (values.stop) break
   }
   const seconds = (performance.now() - startedAt) / 1000
   const { user, system } = process.cpuUsage(before)

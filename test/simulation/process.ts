@@ -20,6 +20,11 @@ export class Process {
     this.name = name
   }
 
+  /** It has only just gone on. */
+  get wasStill(): boolean {
+    return this.#stillUntil === this.ground.now
+  }
+
   get isUp(): boolean {
     return this.ground.now >= this.#upAt
   }

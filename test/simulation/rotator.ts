@@ -19,9 +19,8 @@ export type RotatorOptions = {
   index: number
   ledger: SimLedger
   hands: (leased: Leased, process: Process) => Hands
-  /** Told of each answer to an outcome. */
-  onRecorded: (recorded: 'recorded' | 'late', journalGrew: boolean) => void
-  journalLength: () => number
+  /** Told of each outcome before it is said to the ledger; what it returns hears the answer. */
+  onOutcome: (leased: Leased) => (recorded: 'recorded' | 'late') => void
 }
 
 /** The real `work` and `act`, in a process that can be killed and stopped, with leases on a clock of its own. */
@@ -74,10 +73,11 @@ export class Rotator {
         const { kind } = leased.effect
         return this.process
           .moment(kind, 'acted')
-          .then(() => this.#ask(() => this.#watched(ledger.complete(leased, result, by))))
+          .then(() => this.#ask(() => this.#watched(leased, () => ledger.complete(leased, result, by))))
           .then((recorded) => this.process.moment(kind, 'recorded').then(() => recorded))
       },
-      fail: (leased, error, by) => this.#ask(() => this.#watched(ledger.fail(leased, error, by))),
+      fail: (leased, error, by) =>
+        this.#ask(() => this.#watched(leased, () => ledger.fail(leased, error, by))),
     }
     const leases = { take: (wanted: string) => this.#take(wanted) } as Leases
     try {
@@ -98,10 +98,10 @@ export class Rotator {
     if (next !== undefined) this.wake(next)
   }
 
-  async #watched(answer: Promise<'recorded' | 'late'>): Promise<'recorded' | 'late'> {
-    const before = this.#options.journalLength()
-    const recorded = await answer
-    this.#options.onRecorded(recorded, this.#options.journalLength() > before)
+  async #watched(leased: Leased, say: () => Promise<'recorded' | 'late'>): Promise<'recorded' | 'late'> {
+    const hear = this.#options.onOutcome(leased)
+    const recorded = await say()
+    hear(recorded)
     return recorded
   }
 

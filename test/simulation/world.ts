@@ -60,7 +60,7 @@ export class World {
   onWrite: OnWrite = () => undefined
   onReached: (node: ServingNode, credential: string, revision: number, accept: number[]) => void = () =>
     undefined
-  onRecorded: (recorded: 'recorded' | 'late', journalGrew: boolean) => void = () => undefined
+  onOutcome: (leased: Leased) => (recorded: 'recorded' | 'late') => void = () => () => undefined
   #made = 0
   #failure: unknown
 
@@ -182,8 +182,7 @@ export class World {
       index,
       ledger,
       hands: (leased, process) => this.#hands(leased, process),
-      onRecorded: (recorded, grew) => this.onRecorded(recorded, grew),
-      journalLength: () => ledger.tables.journal.length,
+      onOutcome: (leased) => this.onOutcome(leased),
     })
     this.queue.consume('rotator', (job) => rotator.wake(job.effect))
     return rotator

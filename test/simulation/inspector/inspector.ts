@@ -24,10 +24,7 @@ export class Inspector {
     this.#proofs = new Proofs(world)
     this.#replays = new Replays(world)
     world.onWrite = (key, what) => this.#intended(key, what)
-    world.onRecorded = (recorded, journalGrew) => {
-      if (recorded === 'late' && journalGrew)
-        world.failWith(new Violation('I6', 'an outcome that came too late decided something'))
-    }
+    world.onOutcome = ({ effect: { key }, attempt }) => this.#outcome(key, attempt)
     world.onFoundDead = (credential, generation) => this.record.of(credential).foundDead.add(generation)
     for (const fleet of world.fleets) fleet.onAcks = () => this.#proofs.checkCounted()
   }
@@ -37,6 +34,7 @@ export class Inspector {
     for (const { entry, about } of [...this.record.news()]) {
       if (!about) continue
       if (entry.type === 'RevocationStarted') this.#revocation(entry, about)
+      if (entry.type === 'RetirementOpened') this.#wayBack(entry, about)
       this.record.take(entry, about)
       if (entry.type === 'GenerationDead') this.#death(Number(entry.data.generation), about)
     }
@@ -132,6 +130,7 @@ export class Inspector {
         throw new Violation('I2', `${credential} g${dying} is contained, and nobody said that it leaked`)
       return
     }
+    if (entry.data.mode === 'rotate') this.#announced(entry, dying)
     const place = this.#world.places.get(credential)
     if (!place || place.isIdle || this.record.isOffboarding(entry)) return
     // Nothing stays where nothing was ever in use, or where what was has been contained.
@@ -159,6 +158,26 @@ export class Inspector {
     }
   }
 
+  /** Nothing goes back to what leaked. */
+  #wayBack({ data }: Entry, { credential, compromised }: Chronicle): void {
+    const back = data.back as number | null
+    if (back !== null && compromised.has(back))
+      throw new Violation('I3', `${credential} goes back to g${back}, which leaked`)
+  }
+
+  /** What a routine revocation needs beside its proofs: the audit topic has its intent. */
+  #announced(entry: Entry, dying: number): void {
+    const { journal } = this.#world.ledger.tables
+    const last = (type: string) =>
+      journal.findLast((e) => e.type === type && e.stream === entry.stream && e.data.generation === dying)
+    // What nobody ever saw goes straight to its end.
+    if (last('RetirementOpened')?.data.shown === false) return
+    const intent = last('RevocationAnnounced')
+    const isThere = this.#world.auditor.topic.some((record) => record.position === intent?.position)
+    if (!isThere)
+      throw new Violation('I2', `g${dying} is revoked, and the audit topic does not have the intent`)
+  }
+
   /** I3: dead is dead, at its authority and in every store. */
   #death(generation: number, about: Chronicle): void {
     const place = this.#world.places.get(about.credential)
@@ -169,7 +188,7 @@ export class Inspector {
     const what = `${name} g${generation} is dead`
     if (plan.direction === 'outbound') {
       const state = authority.state(generation)
-      if (state === 'active' || state === 'suspended')
+      if (state === 'active' || state === 'suspended' || authority.isStillAccepting(generation))
         throw new Violation('I3', `${what}, and ${state} at its authority`)
     }
     // Where nobody uses it any more, it does not matter what an application still holds.
@@ -189,6 +208,22 @@ export class Inspector {
     for (const store of stores)
       if (this.#world.servers.get(store)?.holds(name, generation))
         throw new Violation('I3', `${name} g${generation} is dead, and ${store} holds it`)
+  }
+
+  /** I6: an outcome of an attempt that is not the present one any more decides nothing. */
+  #outcome(key: string, attempt: number): () => void {
+    const { effects, journal } = this.#world.ledger.tables
+    const before = effects.get(key)
+    const isLate = before?.state !== 'pending' || before.attempt !== attempt
+    const { length } = journal
+    return () => {
+      const after = effects.get(key)
+      const isChanged = journal.length > length || after?.state !== before?.state
+      if (isLate && isChanged)
+        this.#world.failWith(
+          new Violation('I6', `attempt ${attempt} of ${key} came too late, and decided something`),
+        )
+    }
   }
 
   /** I4: never more generations at once than there is room for. */

@@ -16,7 +16,7 @@ export type Chronicle = {
   revoked: Set<number>
   /** The generation that clients shall use: the last one that all stores were moved to. */
   current: number | null
-  /** When the stores last moved, on the world's clock. */
+  /** When the stores last moved in the present rotation, on the world's clock. */
   movedAt: number
   highest: number
   revision: number
@@ -114,6 +114,7 @@ export class Record_ {
     const generation = Number(data.generation)
     switch (type) {
       case 'RotationOpened':
+        about.movedAt = 0
         for (const leaked of data.compromised as number[]) about.compromised.add(leaked)
         this.#numbered(about, data.generation as number | null)
         return

@@ -8,19 +8,23 @@ import {
   type Rotation,
   type RotationEvent,
 } from '@rekey/core'
+import type { Random } from '../random.ts'
 import type { World } from '../world.ts'
 import { Violation } from './violation.ts'
 
 /** I9: the journal alone rebuilds every rotation, and what was said before changes nothing when it is said again. */
 export class Replays {
   readonly #world: World
+  readonly #random: Random
 
   constructor(world: World) {
     this.#world = world
+    // Of its own: looking changes nothing.
+    this.#random = world.ground.random.fork('replays')
   }
 
   sometimes(): void {
-    if (!this.#world.ground.random.chance(0.01)) return
+    if (!this.#random.chance(0.01)) return
     for (const { state } of this.#world.ledger.tables.rotations.all()) if (!state.outcome) this.#repeat(state)
   }
 

@@ -28,6 +28,12 @@ export class AuthorityServer {
     return this.#slots.get(generation)?.state
   }
 
+  /** Whoever has the value gets in. */
+  isStillAccepting(generation: number): boolean {
+    const slot = this.#slots.get(generation)
+    return slot !== undefined && this.accepts({ generation, text: slot.text })
+  }
+
   /** It still accepts something that was revoked, and will not for long. */
   get isLagging(): boolean {
     return this.#ground.now <= this.#lagsUntil

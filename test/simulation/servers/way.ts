@@ -49,7 +49,11 @@ export class Way {
     if (signal?.aborted) throw late(this.#server)
     // Between the look at the clock and the sending there is always a moment.
     await this.#process.moment(this.#effect, 'sending')
-    if (!this.#isFenced && signal?.aborted) throw late(this.#server)
+    if (!this.#isFenced) {
+      // Whoever stood still looks at the clock again first.
+      if (this.#process.wasStill) await this.#process.sleep(0)
+      if (signal?.aborted) throw late(this.#server)
+    }
     const answer = await this.#exchange(effect, signal)
     await this.#process.moment(this.#effect, 'answered')
     return answer
