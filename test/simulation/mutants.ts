@@ -35,7 +35,8 @@ export const MUTANTS: Mutant[] = [
   {
     name: 'a rollback moves the label back, by compare-and-set on the old version',
     file: `${ROTATOR}/act.ts`,
-    search: "return { kind: 'restore', storeVersion: await storeOf(hands, effect.store).restore(base, call) }",
+    search:
+      "return { kind: 'restore', storeVersion: await storeOf(hands, effect.store).restore(base, call) }",
     replace:
       "return { kind: 'restore', storeVersion: await storeOf(hands, effect.store).promote(base.generation, leased.shown[effect.store], call, [effect.generation]) }",
   },

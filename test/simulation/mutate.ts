@@ -4,7 +4,7 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { type Mutant, MUTANTS } from './mutants.ts'
+import { MUTANTS, type Mutant } from './mutants.ts'
 
 const HELP = `Plants one bug after the other in a copy of the repository, and shows that the simulation finds it.
 
