@@ -2,7 +2,6 @@ import { execFile } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
-import { Complaint } from '@rekey/local'
 
 const exec = promisify(execFile)
 
@@ -30,14 +29,14 @@ async function ensure() {
   const missing = [find('spin') ? [] : ['spin'], find('gcc') ? [] : ['gcc', 'libc6-dev']].flat()
   if (missing.length > 0) await install(missing)
   const [spin, cc] = [find('spin'), find('gcc')]
-  if (!spin || !cc) throw new Complaint(`spin or gcc is not on PATH after installing ${missing.join(' ')}.`)
+  if (!spin || !cc) throw new Error(`spin or gcc is not on PATH after installing ${missing.join(' ')}.`)
   return { spin, cc }
 }
 
 async function install(packages: string[]) {
   const names = packages.join(' ')
   const advice = `${names} is missing: install it with your package manager, and try again`
-  if (!find('apt-get')) throw new Complaint(`${advice}.`)
+  if (!find('apt-get')) throw new Error(`${advice}.`)
   process.stderr.write(`installing ${names} with apt-get\n`)
   const asRoot = process.getuid?.() === 0 ? [] : ['sudo', '-n']
   const settings = ['env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-o', 'DPkg::Lock::Timeout=300']
@@ -51,6 +50,6 @@ async function install(packages: string[]) {
     await apt('update').catch(() => {})
     await attempt().catch(attempt)
   } catch (error) {
-    throw new Complaint(`${advice} (${error instanceof Error ? error.message.split('\n')[0] : error}).`)
+    throw new Error(`${advice} (${error instanceof Error ? error.message.split('\n')[0] : error}).`)
   }
 }
