@@ -122,6 +122,8 @@ export function rotationDeed(event: RotationEvent, about: About): Deed | undefin
     }
     case 'Revoked':
       return update(`the authority has ended it (round ${event.round + 1})`, event)
+    case 'RevocationRepeated':
+      return update(`it is still accepted: the authority is asked again (round ${event.round + 1})`, event)
     case 'ProvingStarted':
       return update('proving that it is refused', event)
     case 'ProbeAsked':

@@ -188,6 +188,7 @@ const ROTATION_SAMPLES: Samples<RotationEvent> = {
     { type: 'StoreWithdrawn', generation: 1, store: 'aws', storeVersion: null, at },
   ],
   Revoked: [{ type: 'Revoked', generation: 1, round: 1 }],
+  RevocationRepeated: [{ type: 'RevocationRepeated', generation: 1, round: 1 }],
   ProvingStarted: [{ type: 'ProvingStarted', generation: 1, at }],
   ProbeAsked: [{ type: 'ProbeAsked', generation: 1, round: 0 }],
   RefusalProbed: [

@@ -89,10 +89,10 @@ export function describe(entry: JournalEntry): string {
       return event.storeVersion === null
         ? `store ${event.store} showed generation ${event.generation} to nobody any more`
         : `store ${event.store} shows readers nothing in place of generation ${event.generation}`
-    case 'Revoked': {
-      const again = event.round > 0 ? ' once more, after the last lease that could have revived it' : ''
-      return `the authority has ended generation ${event.generation}${again}`
-    }
+    case 'Revoked':
+      return `the authority has ended generation ${event.generation}${event.round > 0 ? ' once more' : ''}`
+    case 'RevocationRepeated':
+      return `generation ${event.generation} is still accepted: the authority is asked to end it once more`
     case 'ProvingStarted':
       return `Proving: is generation ${event.generation} dead?`
     case 'ProbeAsked':

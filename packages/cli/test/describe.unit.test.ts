@@ -146,6 +146,10 @@ const WORDS: { [T in RotationEvent['type']]: [Data<T>, string] } = {
     'store vault shows readers nothing in place of generation 1',
   ],
   Revoked: [{ generation: 1, round: 0 }, 'the authority has ended generation 1'],
+  RevocationRepeated: [
+    { generation: 1, round: 1 },
+    'generation 1 is still accepted: the authority is asked to end it once more',
+  ],
   ProvingStarted: [{ generation: 1, at: 0 }, 'Proving: is generation 1 dead?'],
   ProbeAsked: [{ generation: 1, round: 1 }, 'probe: round 2, is generation 1 refused?'],
   RefusalProbed: [
@@ -229,7 +233,7 @@ test.each<[string, string, object, string]>([
     'a second revocation',
     'Revoked',
     { generation: 1, round: 1 },
-    'the authority has ended generation 1 once more, after the last lease that could have revived it',
+    'the authority has ended generation 1 once more',
   ],
   [
     'nodes that go back',

@@ -79,7 +79,8 @@ export function effectDone(
     case 'revoke': {
       const { generation, round } = effect
       const retirement = retirementOf(rotation, generation)
-      return retirement?.step === 'revoking' && retirement.revokesDone <= round
+      const isAsked = retirement?.step === 'revoking' || retirement?.step === 'proving'
+      return isAsked && retirement.revokesDone <= round
         ? once({ type: 'Revoked', generation, round })
         : NOTHING
     }

@@ -27,12 +27,19 @@ function accepted(rotation: Rotation): number[] {
   return ascending(all.filter((g) => !isDying(rotation, g)))
 }
 
-/** Outbound: a node presents the successor from its wave on, else the base, else what lives until the next one is up. */
+/**
+ * Outbound: a node presents the successor from its wave on, else the base, else what lives until the next one is up. A base
+ * that may be suspended comes last: what was abandoned works until the authority has reinstated it.
+ */
 function presented(rotation: Rotation): number[] {
-  const { base, successor, retirements } = rotation
+  const { base, successor, retirements, reinstate } = rotation
   const up = successor && isUp(successor) ? [successor.generation] : []
-  const leaving = isToCome(rotation) ? retirements.filter((r) => r.shown).map((r) => r.generation) : []
-  const [present = null] = [...up, ...listed(base), ...leaving].filter((g) => !isDying(rotation, g))
+  const shown = retirements.filter((r) => r.shown).map((r) => r.generation)
+  const order =
+    reinstate === null
+      ? [...up, ...listed(base), ...(isToCome(rotation) ? shown : [])]
+      : [...up, ...shown, ...listed(base)]
+  const [present = null] = order.filter((g) => !isDying(rotation, g))
   return listed(present)
 }
 

@@ -120,6 +120,8 @@ export type RotationEvent =
   | { type: 'ProvingStarted'; generation: number; at: number }
   | { type: 'ProbeAsked'; generation: number; round: number }
   | { type: 'RefusalProbed'; generation: number; results: ProbeSeen[]; conclusive: boolean }
+  /** Outbound: the authority accepts it still, or again, so it is asked once more. */
+  | { type: 'RevocationRepeated'; generation: number; round: number }
   | { type: 'StoreDestroyed'; generation: number; store: string }
   | { type: 'GenerationDead'; generation: number; exceptions: string[]; at: number }
   | { type: 'HoldPlaced'; hold: Hold }

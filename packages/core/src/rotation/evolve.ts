@@ -129,6 +129,8 @@ export function evolve(rotation: Rotation | undefined, event: RotationEvent): Ro
       return retirement(rotation, event.generation, (r) => ({
         revokesDone: Math.max(r.revokesDone, event.round + 1),
       }))
+    case 'RevocationRepeated':
+      return retirement(rotation, event.generation, () => ({ revokesAsked: event.round + 1 }))
     case 'ProvingStarted':
       return retirement(rotation, event.generation, () => ({
         step: 'proving',

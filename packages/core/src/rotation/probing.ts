@@ -1,4 +1,4 @@
-import { destroyEverywhere, probe } from './asks.ts'
+import { destroyEverywhere, probe, revoke } from './asks.ts'
 import type { ProbeSeen, RotationEvent } from './events.ts'
 import { placeHold } from './holds.ts'
 import type { Facts } from './inputs.ts'
@@ -84,17 +84,20 @@ export function afterRefusal(
     results.every((r) => r.verdict === 'refused' && compared(r))
   const events: RotationEvent[] = [{ type: 'RefusalProbed', generation, results, conclusive }]
   if (conclusive) return { events, effects: destroyEverywhere(rotation, generation, facts.now) }
-  if (probeRounds + 1 >= REFUSAL_ROUNDS) {
-    const worst =
-      results.find((r) => r.verdict !== 'refused') ?? results.find((r) => r.control !== 'accepted')
-    const detail = worst
-      ? `${worst.endpoint}: old ${worst.verdict} (${worst.seen}), control ${worst.control}`
-      : 'no endpoint'
-    events.push(
-      ...placeHold(rotation, { reason: 'not_refused', about: `g${generation}`, detail, at: facts.now }),
-    )
-  }
-  return { events, effects: [] }
+  if (probeRounds + 1 < REFUSAL_ROUNDS) return { events, effects: [] }
+  const worst = results.find((r) => r.verdict !== 'refused') ?? results.find((r) => r.control !== 'accepted')
+  const detail = worst
+    ? `${worst.endpoint}: old ${worst.verdict} (${worst.seen}), control ${worst.control}`
+    : 'no endpoint'
+  events.push(
+    ...placeHold(rotation, { reason: 'not_refused', about: `g${generation}`, detail, at: facts.now }),
+  )
+  const isAlive = worst?.verdict === 'accepted' && rotation.plan.direction === 'outbound'
+  if (!isAlive) return { events, effects: [] }
+  // A call that outlived its lease may have installed it again.
+  const round = retirement.revokesAsked
+  events.push({ type: 'RevocationRepeated', generation, round })
+  return { events, effects: [revoke(rotation, generation, round, false, facts.now)] }
 }
 
 function probeDelay(round: number): number {

@@ -50,7 +50,7 @@ export type SuccessorStep =
  */
 export type RetirementStep = 'waiting' | 'draining' | 'suspending' | 'revoking' | 'proving' | 'dead'
 
-/** Which step may follow which; `evolve` is held to it by the random walks and the simulation. */
+/** Which step may follow which; `evolve` is held to it by the simulation. */
 export const MAY_FOLLOW = {
   planned: ['staging', 'abandoned'],
   staging: ['rolling', 'abandoned'],

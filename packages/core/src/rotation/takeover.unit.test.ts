@@ -159,6 +159,28 @@ describe('contain', () => {
   })
 })
 
+test('outbound, what came back to life after its revocation is revoked once more', () => {
+  const plan = { ...new Play().rotation.plan, direction: 'outbound' as const }
+  const play = new Play({ plan }).playTo('ProvingStarted')
+  // A call that outlived its lease installed it again.
+  play.valid.add(1)
+  expect(play.play().rotation.outcome).toBe('closed')
+  expect(deadOf(play)).toEqual([1])
+  expect(play.types().filter((type) => type === 'RevocationRepeated')).toHaveLength(1)
+  expect([...play.valid]).toEqual([2])
+})
+
+test('outbound, nodes present what was abandoned until the base is accepted again', () => {
+  const plan = { ...new Play().rotation.plan, direction: 'outbound' as const, soakMs: 1_000 }
+  const play = new Play({ plan }).playTo('Suspended')
+  play.rollback()
+  expect(play.valid.has(1)).toBe(false)
+  expect(desired(play.rotation, 1).accept).toEqual([2])
+  play.playTo('Reinstated')
+  expect(desired(play.rotation, 1).accept).toEqual([1])
+  expect(play.play().rotation.outcome).toBe('rolled-back')
+})
+
 describe('a successor that leaks', () => {
   test.each([['RollingStarted'], ['StorePromoted'], ['ConfirmingStarted'], ['DrainingStarted']] as const)(
     'after %s is given up for the base, and another one follows in the same rotation',
