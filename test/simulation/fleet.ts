@@ -16,7 +16,7 @@ export type Ack = { credential: string; revision: number; session: number; nonce
 /** One connection of one node, as the fleet sees it. */
 export type Session = { node: ServingNode; number: number; sent: Map<string, Sent>; isBroken: boolean }
 
-type LedgerAcks = Parameters<SimLedger['fleet']['recordAcks']>[0]
+export type LedgerAcks = Parameters<SimLedger['fleet']['recordAcks']>[0]
 
 /** One instance of the fleet service: sessions, orders out, proofs in. */
 export class Fleet {
@@ -25,8 +25,8 @@ export class Fleet {
   #sessions = new Map<string, Session>()
   #acks: LedgerAcks = []
   #nonce = 0
-  /** Told after acks were handed to the ledger. */
-  onAcks: () => void = () => undefined
+  /** Told of acks before they are handed to the ledger; what it returns is called after that. */
+  onAcks: (acks: LedgerAcks) => () => void = () => () => undefined
 
   constructor(process: Process, ledger: SimLedger, queue: JobQueue) {
     this.process = process
@@ -154,8 +154,9 @@ export class Fleet {
   async #flush(): Promise<void> {
     const acks = this.#acks
     this.#acks = []
+    const after = this.onAcks(acks)
     await this.#ledger.fleet.recordAcks(acks)
-    this.onAcks()
+    after()
   }
 
   nacked(session: Session, about: { credential: string; revision: number } & Nack): void {

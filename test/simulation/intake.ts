@@ -1,6 +1,7 @@
 import type { Change } from '@rekey/core'
 import type { SimLedger } from './ledger.ts'
 import type { Process } from './process.ts'
+import type { Random } from './random.ts'
 import { type ChangeEvent, WORKLOAD } from './scenario.ts'
 
 type Record_ = Parameters<SimLedger['receive']>[0]
@@ -10,6 +11,7 @@ export class Intake {
   readonly process: Process
   readonly topic: Record_[] = []
   readonly #ledger: SimLedger
+  readonly #random: Random
   #committed = 0
   #position = 0
   #isReading = false
@@ -19,6 +21,8 @@ export class Intake {
   constructor(process: Process, ledger: SimLedger) {
     this.process = process
     this.#ledger = ledger
+    // Of its own: a repeat moves nothing in the rest of the world.
+    this.#random = process.ground.random.fork('intake')
     process.onRestart = () => {
       this.#position = this.#committed
       this.#isReading = false
@@ -43,7 +47,7 @@ export class Intake {
   #read(): void {
     if (this.#isReading || !this.process.isUp || this.#position >= this.topic.length) return
     this.#isReading = true
-    const { random } = this.process.ground
+    const random = this.#random
     this.process.after(random.between(2, 25), async () => {
       this.#isReading = false
       const at = this.#position

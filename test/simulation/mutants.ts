@@ -30,7 +30,8 @@ export const MUTANTS: Mutant[] = [
     name: 'the stores move before all nodes have proved',
     file: `${ROTATION}/successor.ts`,
     search: '} else if (rollout.wave < rollout.waves.length) {\n    return nextWave',
-    replace: '} else if (rollout.wave < rollout.waves.length - 1) {\n    return nextWave',
+    replace:
+      '} else if (rollout.wave > 0 && rotation.mode) {\n    return askPromotion(rotation, generation, facts)\n  } else if (rollout.wave < rollout.waves.length) {\n    return nextWave',
   },
   {
     name: 'a rollback moves the label back, by compare-and-set on the old version',
@@ -116,8 +117,8 @@ export const MUTANTS: Mutant[] = [
   {
     name: 'the inbox forgets whom it has judged',
     file: `${LEDGER}/inbox.ts`,
-    search: 'if (known?.digest === digest)',
-    replace: 'if (known?.digest === `other ${digest}`)',
+    search: 'const known = tables.inbox.get(key)',
+    replace: "const known = tables.inbox.get('another ' + key)",
   },
   {
     name: 'a repeated answer counts again',

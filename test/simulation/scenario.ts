@@ -41,7 +41,9 @@ export type ChangeEvent = {
   /** Each kind has a rule of its own; see RULES. */
   type: 'vendorchanged' | 'zonechanged' | 'datasetchanged'
   value: string
+  /** How often it is produced, and how long apart. */
   copies: number
+  apartMs: number
 }
 
 /** Which change rotates what; a change of the dataset has no rule. */
@@ -168,6 +170,7 @@ function events(random: Random, { healsAt }: Drawn): ChangeEvent[] {
     type: random.pick(['vendorchanged', 'zonechanged', 'datasetchanged'] as const),
     value: random.pick(['a', 'b', 'c']),
     copies: random.pick([1, 1, 2, 3]),
+    apartMs: random.between(1, 400),
   }))
 }
 
@@ -183,6 +186,11 @@ function orders(random: Random, { healsAt, credentials, nodes }: Drawn): Order[]
     if (plan.soakMs !== null && random.chance(0.5)) {
       const plus = random.pick([0, 50, 300])
       found.push({ at: first, on: 'suspending', plus, credential, kind: 'rollback' })
+    }
+    // A value that leaks while it is being installed is rare too.
+    if (plan.direction === 'outbound' && random.chance(0.15)) {
+      const plus = random.pick([50, 150, 300, 500])
+      found.push({ at: first, on: 'staging', plus, credential, kind: 'contain', about: 'successor' })
     }
     const more = random.pick([0, 0, 1, 1, 2, 3, 5])
     for (let i = 0; i < more; i++) {
@@ -271,6 +279,21 @@ const AUTHORITY_KINDS: EffectKind[] = [
 function faults(random: Random, scenario: Scenario): Fault[] {
   const count = random.pick([0, 1, 2, 3, 4, 6, 8, 12])
   const drawn = Array.from({ length: count }, (_, i) => fault(random.fork(`fault ${i}`), scenario))
+  const isStaged = scenario.orders.some((o) => o.on === 'staging' && o.kind === 'contain')
+  if (isStaged && random.chance(0.7)) {
+    const ms = random.pick([300, 600, 900])
+    drawn.push({ kind: 'pause', at: 0, ms, effect: 'install', point: 'sending', nth: random.pick([2, 3, 4]) })
+  }
+  // Whoever pulls the last brake must find it working, whatever happens to the worker just then.
+  const isBraked = scenario.orders.some((o) => o.on === 'suspending' && o.kind === 'rollback')
+  if (isBraked && random.chance(0.5)) {
+    const kind = random.pick(['crash', 'pause', 'ambiguous', 'throttle', 'down'] as const)
+    const ms = random.pick([300, 2_000, 6_000])
+    const effect = random.pick(['suspend', 'reinstate'] as const)
+    if (kind === 'crash' || kind === 'pause')
+      drawn.push({ kind, at: 0, ms, effect, point: random.pick(ACT_POINTS), nth: 1 })
+    else drawn.push({ kind, at: 0, on: 'suspending', plus: random.pick([0, 50]), ms, server: 'authority' })
+  }
   return drawn.filter((f) => f !== undefined)
 }
 

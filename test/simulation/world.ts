@@ -38,6 +38,8 @@ export type Place = CredentialPlan & {
   isBalanced: boolean
   /** Its consumers are gone: nobody presents it any more. */
   isIdle: boolean
+  /** How often an offboarding was ordered. */
+  retirements: number
 }
 
 /** The whole of it: Rekey's processes, servers, nodes, clients and people, on one ground. */
@@ -84,7 +86,7 @@ export class World {
         const { slots } = plan.plan
         const authority = new AuthorityServer(ground, { ...plan, slots })
         const isBalanced = ground.random.chance(0.5)
-        return [plan.name, { ...plan, authority, isBalanced, isIdle: false }]
+        return [plan.name, { ...plan, authority, isBalanced, isIdle: false, retirements: 0 }]
       }),
     )
     this.queue = new JobQueue(ground)
@@ -143,7 +145,7 @@ export class World {
     for (const order of scenario.orders) ground.plan(order, () => this.#order(order), order.credential)
     for (const event of scenario.events)
       for (let copy = 0; copy < event.copies; copy++)
-        ground.agenda.at(event.at + copy * 137, () => this.intake.produce(event))
+        ground.agenda.at(event.at + copy * event.apartMs, () => this.intake.produce(event))
   }
 
   async #configure({ name, plan, isAdopted, authority }: Place): Promise<void> {
@@ -269,7 +271,8 @@ export class World {
     if (!place) return
     // Outbound nobody reports what readers do, so they are gone before anybody says so.
     const isSeen = place.plan.direction === 'inbound'
-    if (!isRetired) this.#comeBack(place)
+    place.retirements += isRetired ? 1 : 0
+    if (!isRetired) this.#comeBack(place, place.retirements)
     else if (!isSeen) place.isIdle = true
     else
       this.ground.after(this.ground.random.between(0, 4_000), () => {
@@ -277,10 +280,11 @@ export class World {
       })
   }
 
-  /** Consumers use it again once the offboarding is called off in full. */
-  #comeBack(place: Place): void {
+  /** Consumers use it again once the offboarding is called off in full, unless it was ordered again meanwhile. */
+  #comeBack(place: Place, called: number): void {
     this.ground.after(200, () => {
-      if (this.see(place.name).rotation) this.#comeBack(place)
+      if (place.retirements !== called) return
+      if (this.see(place.name).rotation) this.#comeBack(place, called)
       else place.isIdle = false
     })
   }

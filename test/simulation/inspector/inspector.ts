@@ -26,7 +26,7 @@ export class Inspector {
     world.onWrite = (key, what) => this.#intended(key, what)
     world.onOutcome = ({ effect: { key }, attempt }) => this.#outcome(key, attempt)
     world.onFoundDead = (credential, generation) => this.record.of(credential).foundDead.add(generation)
-    for (const fleet of world.fleets) fleet.onAcks = () => this.#proofs.checkCounted()
+    for (const fleet of world.fleets) fleet.onAcks = (acks) => this.#proofs.hear(acks)
   }
 
   afterStep(): void {
@@ -145,7 +145,9 @@ export class Inspector {
           'I2',
           `${credential} g${dying} is revoked, and ${node.name} does not hold g${stays}`,
         )
-      if (!this.#proofs.showed(node.name, credential, stays, about.movedAt))
+      // What no store ever showed is in nobody's hands, so that it makes no difference when the stores moved.
+      const since = about.promoted.has(dying) ? about.movedAt : 0
+      if (!this.#proofs.showed(node.name, credential, stays, since))
         throw new Violation(
           'I2',
           `${credential} g${dying} is revoked, and ${node.name} never showed g${stays} since the stores moved`,

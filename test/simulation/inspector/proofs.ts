@@ -1,3 +1,4 @@
+import type { LedgerAcks } from '../fleet.ts'
 import type { ServingNode } from '../node.ts'
 import type { World } from '../world.ts'
 import { Violation } from './violation.ts'
@@ -28,8 +29,28 @@ export class Proofs {
     return list.some((reached) => reached.at >= since && reached.accept.includes(generation))
   }
 
+  /** I6: what an older session says changes nothing. */
+  hear(acks: LedgerAcks): () => void {
+    const { nodes, placements } = this.#world.ledger.tables
+    const old = acks.filter((ack) => nodes.get(ack.node)?.session !== ack.session)
+    const before = old.map((ack) => placements.get(`${ack.node} ${ack.credential}`))
+    return () => {
+      for (const [i, { node, credential, session }] of old.entries()) {
+        // Another ack of the same batch may be of the session that counts.
+        const isMixed = acks.some((a) => a.node === node && a.credential === credential && !old.includes(a))
+        const after = placements.get(`${node} ${credential}`)
+        if (!isMixed && after?.provedRevision !== before[i]?.provedRevision)
+          throw new Violation(
+            'I6',
+            `an ack of session ${session} of ${node} counts, and that session is over`,
+          )
+      }
+      this.#checkCounted()
+    }
+  }
+
   /** I6: what the ledger counts as proved was reached by the agent that holds the session which counts. */
-  checkCounted(): void {
+  #checkCounted(): void {
     const { tables } = this.#world.ledger
     for (const node of this.#world.nodes) {
       const session = tables.nodes.get(node.name)?.session

@@ -20,6 +20,8 @@ export type Chronicle = {
   movedAt: number
   highest: number
   revision: number
+  /** Generations that some store was asked to show. */
+  promoted: Set<number>
   /** Who of the nodes is excused, until when (ledger's clock). */
   excused: Map<string, number>
   /** Nodes that a wave did not wait for, out loud, until they reach its revision. */
@@ -49,6 +51,7 @@ export class Record_ {
         movedAt: 0,
         highest: isAdopted ? 1 : 0,
         revision: 0,
+        promoted: new Set(isAdopted ? [1] : []),
         excused: new Map(),
         leftBehind: new Map(),
       })
@@ -139,6 +142,9 @@ export class Record_ {
       case 'WaveProved':
         for (const node of [...(data.excused as string[]), ...(data.lost as string[])])
           about.leftBehind.set(node, Number(data.revision))
+        return
+      case 'PromotionAsked':
+        about.promoted.add(generation)
         return
       case 'StorePromoted':
       case 'StoreRestored':
