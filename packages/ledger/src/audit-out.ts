@@ -80,11 +80,14 @@ export async function settleIntents(
   onFault?: (rotation: string, error: unknown) => void,
 ): Promise<number> {
   const { rows } = await db.pool.query(
-    `select a.sequence, j.data, substr(j.stream, length('rotation/') + 1) as rotation
-     from audit_out a join journal j on j.position = a.position
+    // First the few that are awaited: the journal is long.
+    `with awaiting as materialized (
+       select sequence, position from audit_out
+       where awaited and settled_at is null and sent_at is not null order by sequence limit 1000)
+     select a.sequence, j.data, r.id as rotation
+     from awaiting a join journal j on j.position = a.position
      join rotation r on r.id = substr(j.stream, length('rotation/') + 1)
-     where a.awaited and a.settled_at is null and a.sent_at is not null and j.type = 'RevocationAnnounced' and ${isOurs('$1')}
-     order by a.sequence limit 100`,
+     where j.type = 'RevocationAnnounced' and ${isOurs('$1')} order by a.sequence limit 100`,
     [db.format],
   )
   let settled = 0

@@ -39,6 +39,8 @@ export function connectDatabase(
     // A half-open connection answers neither.
     query_timeout: queryMs,
     keepAlive: true,
+    // Every statement here is served best by one and the same plan, whatever its values: none asks "this one, or all".
+    options: '-c plan_cache_mode=force_generic_plan',
   })
   // A lost idle connection is replaced at the next query.
   pool.on('error', () => undefined)

@@ -1,5 +1,10 @@
 import type { Facts, Member } from '@rekey/core'
 import type { Queryable } from './database.ts'
+import type { Stored } from './format.ts'
+
+type MemberRow = Omit<Member, 'excused' | 'lost'> & { state: string; excusedUntil: number | null }
+
+type Locked = { name: string; last_generation: number; open_rotation: string | null }
 
 /**
  * The world around a credential now: its clock, its expected nodes, its leases. Read under the credential's lock, but
@@ -7,54 +12,58 @@ import type { Queryable } from './database.ts'
  */
 export async function readFacts(
   tx: Queryable,
-  credential: { name: string; last_generation: number; open_rotation: string | null },
-  { onlyShown = false }: { onlyShown?: boolean } = {},
+  credential: Locked,
+  how: { onlyShown?: boolean } = {},
 ): Promise<Facts> {
-  const { now, members } = await readMembers(tx, credential.name)
-  const nextGeneration = credential.last_generation + 1
-  return {
-    now,
-    members,
-    nextGeneration,
-    leasedUntil: await readLeases(tx, credential.open_rotation, onlyShown),
-  }
-}
-
-type MemberRow = Omit<Member, 'excused' | 'lost'> & { state: string; excusedUntil: number | null }
-
-/** In one statement with the clock, because every decision asks for both. */
-async function readMembers(tx: Queryable, credential: string): Promise<{ now: number; members: Member[] }> {
-  const { rows } = await tx.query(
-    `select (extract(epoch from clock_timestamp()) * 1000)::bigint as now, coalesce(json_agg(json_build_object(
-              'node', p.node, 'state', n.state, 'provedRevision', p.proved_revision, 'accepts', p.proved,
-              'usage', p.usage, 'excusedUntil', (p.excused ->> 'until')::bigint,
-              'reportedAt', (extract(epoch from p.reported_at) * 1000)::bigint) order by p.node), '[]') as members
-     from placement p join node n on n.name = p.node
-     where p.credential = $1 and n.state <> 'gone'`,
-    [credential],
-  )
-  const { now, members }: { now: number; members: MemberRow[] } = rows[0]
-  return {
-    now,
-    members: members.map(({ state, excusedUntil, ...row }) => ({
-      ...row,
-      excused: excusedUntil !== null && excusedUntil > now,
-      lost: state === 'lost',
-    })),
-  }
+  return (await readAround(tx, credential, credential.open_rotation, how)).facts
 }
 
 /**
- * When the last lease ends that somebody still holds, on effects that were cancelled too. What was decided by that is
- * in force before one is renewed again: renewals pass over what is locked.
+ * The same, and the stored state of a rotation (null: there is none). In one statement with the clock, because every
+ * decision asks for all of it.
+ *
+ * `leasedUntil`: when the last lease ends that somebody still holds on effects of that rotation, on those that were
+ * cancelled too. What was decided by that is in force before one is renewed again: renewals pass over what is locked.
  */
-async function readLeases(tx: Queryable, rotation: string | null, onlyShown: boolean): Promise<number> {
-  if (rotation === null) return 0
+export async function readAround(
+  tx: Queryable,
+  credential: Locked,
+  rotation: string | null,
+  { onlyShown = false }: { onlyShown?: boolean } = {},
+): Promise<{ facts: Facts; state: Stored | null }> {
   const { rows } = await tx.query(
-    `select (extract(epoch from max(lease_until)) * 1000)::bigint as until from (
-       select lease_until from effect where rotation = $1 and lease_until > clock_timestamp()
-       ${onlyShown ? '' : 'for update'}) as held`,
-    [rotation],
+    `with held as (
+       select lease_until from effect where rotation = $2 and lease_until > clock_timestamp()
+       ${onlyShown ? '' : 'for update'}
+     ), member as (
+       select json_agg(json_build_object(
+                'node', p.node, 'state', n.state, 'provedRevision', p.proved_revision, 'accepts', p.proved,
+                'usage', p.usage, 'excusedUntil', (p.excused ->> 'until')::bigint,
+                'reportedAt', (extract(epoch from p.reported_at) * 1000)::bigint) order by p.node) as members
+       from placement p join node n on n.name = p.node
+       where p.credential = $1 and n.state <> 'gone'
+     )
+     select (extract(epoch from clock_timestamp()) * 1000)::bigint as now,
+            coalesce(member.members, '[]') as members,
+            (select extract(epoch from max(lease_until)) * 1000 from held)::bigint as until,
+            (select state from rotation where id = $2) as state
+     from member`,
+    [credential.name, rotation],
   )
-  return rows[0].until ?? 0
+  const { now, members, until, state }: Row = rows[0]
+  return {
+    state,
+    facts: {
+      now,
+      members: members.map(({ state, excusedUntil, ...row }) => ({
+        ...row,
+        excused: excusedUntil !== null && excusedUntil > now,
+        lost: state === 'lost',
+      })),
+      nextGeneration: credential.last_generation + 1,
+      leasedUntil: until ?? 0,
+    },
+  }
 }
+
+type Row = { now: number; members: MemberRow[]; until: number | null; state: Stored | null }

@@ -149,8 +149,9 @@ export async function readVerdict(
   id: string,
 ): Promise<(Verdict & { digest: string }) | undefined> {
   const { rows } = await db.pool.query(
-    'select verdict, digest from inbox where id = $2 and ($1::text is null or source = $1) order by received_at desc limit 1',
-    [source ?? null, id],
+    `select verdict, digest from inbox where id = $1 ${source === undefined ? '' : 'and source = $2'}
+     order by received_at desc limit 1`,
+    source === undefined ? [id] : [id, source],
   )
   return rows[0] && { ...rows[0].verdict, digest: rows[0].digest }
 }

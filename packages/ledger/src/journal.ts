@@ -73,8 +73,8 @@ export async function readJournal(
 ): Promise<JournalEntry[]> {
   const { rows } = await tx.query(
     `select position, stream, seq, type, data, actor, at from journal
-     where position > $1 and ($2::text is null or stream = $2) order by position limit $3`,
-    [filter.after ?? 0, filter.stream ?? null, filter.limit ?? 10_000],
+     where position > $1 ${filter.stream === undefined ? '' : 'and stream = $3'} order by position limit $2`,
+    [filter.after ?? 0, filter.limit ?? 10_000, ...(filter.stream === undefined ? [] : [filter.stream])],
   )
   return rows.map((row) => ({ ...row, at: row.at.toISOString() }))
 }

@@ -12,7 +12,7 @@ import {
 } from '@rekey/core'
 import type { Database, Queryable } from './database.ts'
 import { writeEffects } from './effects.ts'
-import { readFacts } from './facts.ts'
+import { readAround, readFacts } from './facts.ts'
 import { readState } from './format.ts'
 import { appendLocked, rotationStream } from './journal.ts'
 import { project, projectOpened } from './project.ts'
@@ -63,8 +63,10 @@ export async function submitIn(
   locked?: CredentialRow,
 ): Promise<Decision> {
   const credential = locked ?? (await lockCredentialOf(tx, id))
-  const rotation = await readRotation(tx, id)
-  const decision = decide(rotation, input, await readFacts(tx, credential))
+  const { state, facts } = await readAround(tx, credential, id)
+  if (!state) throw new RekeyError('not_found', `there is no rotation ${id}`)
+  const rotation = readState(state, tx.format)
+  const decision = decide(rotation, input, facts)
   await store(tx, rotation, decision, actor)
   return decision
 }

@@ -82,8 +82,8 @@ export async function listCredentials(db: Database, name?: string): Promise<Cred
             (select count(*)::int from node n where n.workload = c.workload and n.state = 'live') as live,
             (select count(*)::int from node n where n.workload = c.workload and n.state = 'lost') as lost
      from credential c join workload w on w.name = c.workload
-     where $1::text is null or c.name = $1 order by c.name`,
-    [name ?? null],
+     ${name === undefined ? '' : 'where c.name = $1'} order by c.name`,
+    name === undefined ? [] : [name],
   )
   return rows.map(({ current_generation, open_rotation, retired_at, live, lost, ...row }) => ({
     ...row,
@@ -99,9 +99,9 @@ export async function listRotations(
   filter: { credential?: string; limit?: number },
 ): Promise<RotationView[]> {
   const { rows } = await db.pool.query(
-    `select state, opened_at, closed_at from rotation where $1::text is null or credential = $1
-     order by opened_at desc limit $2`,
-    [filter.credential ?? null, filter.limit ?? 50],
+    `select state, opened_at, closed_at from rotation ${filter.credential === undefined ? '' : 'where credential = $2'}
+     order by opened_at desc limit $1`,
+    [filter.limit ?? 50, ...(filter.credential === undefined ? [] : [filter.credential])],
   )
   return rows.map((row) => view(row, db.format))
 }

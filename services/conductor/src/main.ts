@@ -12,6 +12,8 @@ if (migrations.length > 0) logger.info({ migrations }, 'the ledger was brought u
 const ledger = openLedger({ url: env.DATABASE_URL, name: 'rekey-conductor' })
 const queues = connectQueues(env.REDIS_URL, logger)
 const ending = new AbortController()
+/** When silent nodes are looked for again. */
+let nextLook = 0
 const work = new Bell()
 const timers = new Bell()
 
@@ -43,7 +45,10 @@ onShutdown(logger, async () => {
 })
 
 async function fireTimers(): Promise<number> {
-  await ledger.loseSilent(env.REKEY_LOST_MS)
+  if (performance.now() > nextLook) {
+    nextLook = performance.now() + env.REKEY_POLL_MS
+    await ledger.loseSilent(env.REKEY_LOST_MS)
+  }
   return ledger.fireTimers('conductor', (timer, error) =>
     logger.error({ timer, error }, 'a timer could not be fired'),
   )
