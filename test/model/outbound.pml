@@ -114,8 +114,11 @@ bool refused;         /* the call that is not back yet belongs to a plan older t
 
 #ifdef FENCED
 #define FENCE if :: lkind != NOTHING && lstore == AUTHORITY && lold -> refused = true :: else -> skip fi
+/* What was revoked is never installed again, whichever plan asks. */
+#define ENDS(g) if :: lkind == INSTALL && lgen == g -> refused = true :: else -> skip fi
 #else
 #define FENCE skip
+#define ENDS(g) skip
 #endif
 
 /* Every call is conditional on what the slot holds: a slot by its name alone may be another generation's by now. */
@@ -130,7 +133,7 @@ inline act_INSTALL(k, g, v) { if :: FREE_SLOT(g) -> slot[home[g]] = g :: else ->
 inline act_SUSPEND(k, g, v) { if :: MINE(g) -> susp = susp | BIT(slot[home[g]]) :: else -> skip fi; FENCE }
 inline act_REINST(k, g, v) { if :: MINE(g) -> susp = susp & ~BIT(slot[home[g]]) :: else -> skip fi; FENCE }
 inline act_REVOKE(k, g, v) {
-  if :: MINE(g) -> susp = susp & ~BIT(slot[home[g]]); slot[home[g]] = NOGEN :: else -> skip fi; FENCE }
+  if :: MINE(g) -> susp = susp & ~BIT(slot[home[g]]); slot[home[g]] = NOGEN :: else -> skip fi; FENCE; ENDS(g) }
 
 #define WANTS_INSTALL(k, g) (g == succ && step == STAGING && staged == 3 && !installed && FREE_SLOT(g))
 #define WANTS_SUSPEND(k, g) (ret[g] == SUSPENDING && !HAS(soaked, g))

@@ -52,7 +52,7 @@ export interface Store {
   /**
    * Makes the pending value of `generation` current, if current still is `expected` (undefined: nothing is).
    * Already current: returns its version. Current is something else: `foreign_writer`, unless it is a generation of
-   * `over`: those were given up, and a late promotion of one of them may have landed after all.
+   * `over`: those were given up or contained, and a late write of one of them may have landed after all.
    */
   promote(
     generation: number,

@@ -133,8 +133,10 @@ export class Inspector {
     if (entry.data.mode === 'rotate') this.#announced(entry, dying)
     const place = this.#world.places.get(credential)
     if (!place || place.isIdle || this.record.isOffboarding(entry)) return
-    // Nothing stays where nothing was ever in use, or where what was has been contained.
-    const stays = about.current === dying || about.revoked.has(about.current ?? 0) ? null : about.current
+    // Nothing stays where nothing was ever in use, or where what was is contained, or was dead before.
+    const { current } = about
+    const isOver = current === dying || about.revoked.has(current ?? 0) || about.foundDead.has(current ?? 0)
+    const stays = isOver ? null : current
     for (const node of this.#world.nodes) {
       if (stays === null) break
       const row = this.#world.ledger.tables.nodes.get(node.name)

@@ -1,5 +1,5 @@
 import type { Effect } from './effects.ts'
-import type { Rotation } from './state.ts'
+import { isDying, type Rotation } from './state.ts'
 
 /**
  * What a rotation asks of the outside, by name. The key `rotation.step.target` makes a repeat the same act; `of` says
@@ -48,7 +48,10 @@ export function install(rotation: Rotation, generation: number, due: number): Ef
 export function promote(rotation: Rotation, generation: number, store: string, due: number): Effect {
   const { base, retirements } = rotation
   const name = key(rotation, 'promote', `${store}-g${generation}`)
-  const over = retirements.filter((r) => r.because === 'abandoned').map((r) => r.generation)
+  // Also what was put back too late, onto a base that was contained meanwhile.
+  const over = retirements
+    .filter((r) => r.because === 'abandoned' || isDying(rotation, r.generation))
+    .map((r) => r.generation)
   return { key: name, due, of: generation, kind: 'promote', store, generation, base, over }
 }
 

@@ -127,6 +127,17 @@ describe('the old value', () => {
     expect(bench.look().types).toEqual(['RevocationAnnounced'])
   })
 
+  test('waits for clients that an excused node sees, and not for an excused node that sees nothing', () => {
+    const bench = new Bench().toDraining()
+    bench.now += 500
+    bench.members.push({ ...bench.member, node: 'n2', excused: true, reportedAt: null })
+    bench.member.excused = true
+    bench.member.usage = [{ generation: 1, inFlight: 1, lastUsedAt: bench.now }]
+    expect(bench.look().types).toEqual([])
+    bench.member.usage = []
+    expect(bench.look().types).toEqual(['RevocationAnnounced'])
+  })
+
   test('is not revoked before the audit topic has the intent, nor if it was used again meanwhile', () => {
     const bench = new Bench().toDraining()
     bench.now += 500

@@ -57,8 +57,10 @@ export function undrained(rotation: Rotation, retirement: Retirement, facts: Fac
   if (facts.now < soonest && retirement.step === 'draining')
     unmet.push({ reason: 'window', message: `readers may hold it for ${soonest - facts.now} ms more` })
   for (const member of facts.members) {
-    if (member.excused) continue
-    const message = inUse(member, retirement, soonest, facts.now, rotation.plan)
+    const message = member.excused
+      ? newsOf(member, retirement, facts.now, rotation.plan)
+      : (notKnown(member, retirement, soonest, facts.now, rotation.plan) ??
+        inUse(member, retirement, rotation.plan))
     if (message) unmet.push({ reason: 'undrained', message: `${member.node} ${message}` })
   }
   return unmet
@@ -75,19 +77,34 @@ function lastShown({ movedAt }: Rotation, { since }: Retirement): number {
   return Math.max(since, movedAt ?? 0)
 }
 
-/** What speaks against "unused". Judged at the node's last report: of the time after it nothing is known. */
-function inUse(
-  { reportedAt, usage }: Member,
-  { generation, step }: Retirement,
+/** Nothing waits for an excused node. Inbound, what it does report is news of clients, who are not excused. */
+function newsOf(member: Member, retirement: Retirement, now: number, plan: Plan): string | undefined {
+  const isFresh = member.reportedAt !== null && member.reportedAt >= now - plan.evidenceMs
+  return plan.direction === 'inbound' && isFresh ? inUse(member, retirement, plan) : undefined
+}
+
+/** Why nothing can be said of its use. */
+function notKnown(
+  { reportedAt }: Member,
+  { step }: Retirement,
   soonest: number,
   now: number,
-  { quietMs, evidenceMs }: Plan,
+  { evidenceMs }: Plan,
 ): string | undefined {
   if (reportedAt === null) return 'has never reported counters'
   if (reportedAt < now - evidenceMs) return `has reported no counters for ${now - reportedAt} ms`
   if (reportedAt < soonest && step === 'draining') return 'has not reported since the window ended'
+  return undefined
+}
+
+/** What speaks against "unused". Judged at the node's last report: of the time after it nothing is known. */
+function inUse(
+  { reportedAt, usage }: Member,
+  { generation }: Retirement,
+  { quietMs }: Plan,
+): string | undefined {
   const used = usage.find((u) => u.generation === generation)
-  if (!used) return undefined
+  if (!used || reportedAt === null) return undefined
   if (used.inFlight > 0) return `has ${used.inFlight} requests in flight`
   if (used.lastUsedAt !== null && used.lastUsedAt > reportedAt - quietMs)
     return `used it ${reportedAt - used.lastUsedAt} ms before its last report`

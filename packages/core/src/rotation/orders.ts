@@ -79,6 +79,8 @@ function callOff(rotation: Rotation, reason: string, actor: string, facts: Facts
   const { base, retirements, goal } = rotation
   if (goal === 'keep' || base === null) return refuse('it is being called off already')
   if (isDying(rotation, base)) return refuse('the revocation has started; there is no way back')
+  if (isCompromised(rotation, base))
+    return refuse(`generation ${base} leaked, and must end; who still needs a value gets another credential`)
   const suspended = retirements.some((r) => r.generation === base && r.step === 'suspending') ? base : null
   const event: RotationEvent = {
     type: 'OffboardingCancelled',

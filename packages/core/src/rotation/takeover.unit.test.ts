@@ -402,6 +402,13 @@ describe('an offboarding', () => {
     const late = new Play({ goal: 'retire' }).playTo('RevocationStarted')
     expect(late.rollback().refusal).toContain('no way back')
   })
+
+  test('is not called off once its generation leaked', () => {
+    const play = new Play({ goal: 'retire' }).playTo('DrainingStarted')
+    play.add({ mode: 'expedite', compromised: [1] })
+    expect(play.rollback().refusal).toContain('leaked')
+    expect(play.play().rotation.outcome).toBe('closed')
+  })
 })
 
 describe('a routine start', () => {
