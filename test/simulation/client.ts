@@ -15,6 +15,8 @@ export class Client {
   readonly #ground: Ground
   readonly #server: ReaderServer
   readonly #cacheMs: number
+  /** When it last had nothing to present. */
+  emptyAt = Number.NEGATIVE_INFINITY
   /** Grows when it presents something else. */
   changes = 0
 
@@ -38,6 +40,7 @@ export class Client {
 
   #refresh(): void {
     const { random } = this.#ground
+    if (!this.presents) this.emptyAt = this.#ground.now
     const isAway = this.#ground.hit('down', (fault) => fault.server === this.store)
     if (!isAway) {
       const { shown, ageMs } = this.#server.shown(this.credential)

@@ -93,7 +93,8 @@ export class Inspector {
     if (isIdle) return
     const isWaived = ({ generation }: Shown) =>
       (about.compromised.has(generation) && about.contained.has(generation)) ||
-      about.foundDead.has(generation)
+      about.foundDead.has(generation) ||
+      about.leftUnused.has(generation)
     // Whoever counted on a window that the ledger's clock jumped over may be cut off: a stated limit.
     const { now, jumpedAt } = this.#world.ground
     for (const client of now < jumpedAt + plan.readerCacheMs ? [] : this.#world.clients) {
@@ -132,7 +133,13 @@ export class Inspector {
     }
     if (entry.data.mode === 'rotate') this.#announced(entry, dying)
     const place = this.#world.places.get(credential)
-    if (!place || place.isIdle || this.record.isOffboarding(entry)) return
+    if (!place || place.isIdle) return
+    if (this.record.isOffboarding(entry)) {
+      const lately = this.#world.ground.now - place.plan.quietMs - place.plan.readerCacheMs
+      const users = this.#world.clients.filter((c) => c.credential === credential && c.presents)
+      if (users.every((c) => c.emptyAt > lately)) about.leftUnused.add(dying)
+      return
+    }
     // Nothing stays where nothing was ever in use, or where what was is contained, or was dead before.
     const { current } = about
     const isOver = current === dying || about.revoked.has(current ?? 0) || about.foundDead.has(current ?? 0)

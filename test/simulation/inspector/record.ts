@@ -20,6 +20,8 @@ export type Chronicle = {
   movedAt: number
   highest: number
   revision: number
+  /** Offboarded after a time in which no client had it: one that could not read it then finds that it has ended. */
+  leftUnused: Set<number>
   /** Generations that some store was asked to show. */
   promoted: Set<number>
   /** Who of the nodes is excused, until when (ledger's clock). */
@@ -51,6 +53,7 @@ export class Record_ {
         movedAt: 0,
         highest: isAdopted ? 1 : 0,
         revision: 0,
+        leftUnused: new Set(),
         promoted: new Set(isAdopted ? [1] : []),
         excused: new Map(),
         leftBehind: new Map(),

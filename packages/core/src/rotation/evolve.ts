@@ -72,7 +72,7 @@ export function evolve(rotation: Rotation | undefined, event: RotationEvent): Ro
         ...successor(rotation, { step: 'abandoned', rollout: null, superseded: event.superseded }),
         epoch: rotation.epoch + 1,
         retirements: rotation.retirements.filter((r) => !event.dropped.includes(r.generation)),
-        reinstate: event.reinstate,
+        reinstate: event.reinstate ?? rotation.reinstate,
       }
     case 'RetirementOpened':
       return { ...rotation, retirements: [...rotation.retirements, retired(event)] }
@@ -81,7 +81,7 @@ export function evolve(rotation: Rotation | undefined, event: RotationEvent): Ro
         ...rotation,
         goal: 'keep',
         retirements: [],
-        reinstate: event.reinstate,
+        reinstate: event.reinstate ?? rotation.reinstate,
         epoch: rotation.epoch + 1,
       }
     case 'StoreRestored':

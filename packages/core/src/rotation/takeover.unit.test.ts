@@ -181,6 +181,19 @@ test('outbound, nodes present what was abandoned until the base is accepted agai
   expect(play.play().rotation.outcome).toBe('rolled-back')
 })
 
+test('outbound, a base that is being reinstated stays so when the next successor is given up too', () => {
+  const plan = { ...new Play().rotation.plan, direction: 'outbound' as const, soakMs: 1_000 }
+  const play = new Play({ plan }).playTo('Suspended')
+  play.stuck = (effect) => effect.kind === 'reinstate'
+  play.add({ mode: 'contain', compromised: [2] })
+  play.rollback()
+  expect(play.rotation.reinstate).toBe(1)
+  expect(waves(play, 'back')).toEqual([])
+  play.stuck = () => false
+  expect(play.play().rotation.outcome).toBe('rolled-back')
+  expect([...play.valid]).toEqual([1])
+})
+
 describe('a successor that leaks', () => {
   test.each([['RollingStarted'], ['StorePromoted'], ['ConfirmingStarted'], ['DrainingStarted']] as const)(
     'after %s is given up for the base, and another one follows in the same rotation',
