@@ -140,6 +140,8 @@ export class Inspector {
       if (users.every((c) => c.emptyAt > lately)) about.leftUnused.add(dying)
       return
     }
+    // What nobody was told of is used by nobody.
+    if (!about.told.has(dying)) return
     // Nothing stays where nothing was ever in use, or where what was is contained, or was dead before.
     const { current } = about
     const isOver = current === dying || about.revoked.has(current ?? 0) || about.foundDead.has(current ?? 0)

@@ -20,6 +20,8 @@ export type Chronicle = {
   movedAt: number
   highest: number
   revision: number
+  /** Generations that nodes were told of, so that somebody may use them. */
+  told: Set<number>
   /** Offboarded after a time in which no client had it: one that could not read it then finds that it has ended. */
   leftUnused: Set<number>
   /** Generations that some store was asked to show. */
@@ -53,6 +55,7 @@ export class Record_ {
         movedAt: 0,
         highest: isAdopted ? 1 : 0,
         revision: 0,
+        told: new Set(isAdopted ? [1] : []),
         leftUnused: new Set(),
         promoted: new Set(isAdopted ? [1] : []),
         excused: new Map(),
@@ -145,6 +148,9 @@ export class Record_ {
       case 'WaveProved':
         for (const node of [...(data.excused as string[]), ...(data.lost as string[])])
           about.leftBehind.set(node, Number(data.revision))
+        return
+      case 'RollingStarted':
+        about.told.add(generation)
         return
       case 'PromotionAsked':
         about.promoted.add(generation)
