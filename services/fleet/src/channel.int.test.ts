@@ -112,7 +112,7 @@ describe('a session', () => {
     await connected('gw-2')
     await counted('silent')
     await until('gw-2 is heard of', () => ledger.heardOf.includes('gw-2'))
-    expect(fleet.sessions.get('gw-1')).toBeUndefined()
+    await until('gw-1 is gone', () => fleet.sessions.get('gw-1') === undefined)
   })
 
   test('whose acks cannot be written ends, so that the node proves again', async () => {
