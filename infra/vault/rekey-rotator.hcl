@@ -3,3 +3,5 @@ path "secret/data/*"     { capabilities = ["create", "read", "update", "patch", 
 path "secret/metadata/*" { capabilities = ["create", "read", "update", "patch", "list", "delete"] }
 path "secret/delete/*"   { capabilities = ["create", "update"] }
 path "secret/destroy/*"  { capabilities = ["create", "update"] }
+# Makes the fingerprint of each value, by which it is known again if it leaks.
+path "transit/hmac/rekey-fingerprint/sha2-256" { capabilities = ["update"] }

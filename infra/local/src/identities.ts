@@ -1,13 +1,13 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-export const SERVICES = ['rotator', 'prober', 'fleet', 'reader'] as const
+export const SERVICES = ['rotator', 'prober', 'fleet', 'control', 'reader'] as const
 export type ServiceName = (typeof SERVICES)[number]
 
 export type Identity = {
   vaultRoleIdFile: string
   vaultSecretIdFile: string
-  /** A shared-credentials file. The fleet has none: it has no business in AWS. */
+  /** A shared-credentials file. Fleet and control have none: they have no business in AWS. */
   awsCredentialsFile?: string
 }
 
@@ -22,7 +22,9 @@ export function identitiesIn(dir: string): Identities {
       return {
         vaultRoleIdFile: join(folder, 'vault-role-id'),
         vaultSecretIdFile: join(folder, 'vault-secret-id'),
-        ...(service === 'fleet' ? {} : { awsCredentialsFile: join(folder, 'aws-credentials') }),
+        ...(service === 'fleet' || service === 'control'
+          ? {}
+          : { awsCredentialsFile: join(folder, 'aws-credentials') }),
       }
     },
   }

@@ -18,6 +18,8 @@ export async function provisionVault(vault: Vault, identities: Identities): Prom
   const logins = Object.keys((await ask('GET', 'sys/auth')).data)
   if (!logins.includes('approle/')) await ask('POST', 'sys/auth/approle', { type: 'approle' })
 
+  // Fingerprints are made with it and compared for ever: it can be used, and neither read nor deleted.
+  await ask('POST', 'transit/keys/rekey-fingerprint', { type: 'hmac', key_size: 32 })
   await provisionPki(ask)
   for (const service of SERVICES) await provisionRole(ask, `rekey-${service}`, identities.of(service))
   // A fresh KV v2 mount refuses for a moment; asked here, nobody else meets that.

@@ -76,7 +76,13 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       FLEET_CA_FILE: caFile,
     },
     auditor: { KAFKA_BROKERS: servers.kafkaBrokers.join(',') },
-    control: { CONTROL_PORT: String(ports.control), CONTROL_TOKEN_FILE: tokenFile },
+    control: {
+      CONTROL_PORT: String(ports.control),
+      CONTROL_TOKEN_FILE: tokenFile,
+      VAULT_ADDR: servers.vaultAddr,
+      VAULT_ROLE_ID_FILE: identity('control', 'vault-role-id'),
+      VAULT_SECRET_ID_FILE: identity('control', 'vault-secret-id'),
+    },
     intake: { KAFKA_BROKERS: servers.kafkaBrokers.join(',') },
   }
   const make = (service: ServiceName, name: string = service) =>

@@ -3,6 +3,7 @@ import { type VaultIdentities, vaultIdentities } from './identities.ts'
 import { type VaultKv, vaultKv } from './kv.ts'
 import { type VaultPki, vaultPki } from './pki.ts'
 import { type AppRole, type Bound, type VaultConnection, type VaultSession, vaultSession } from './session.ts'
+import { type VaultTransit, vaultTransit } from './transit.ts'
 
 /**
  * Vault or OpenBao, as one identity sees it. Throws RekeyError only.
@@ -12,6 +13,7 @@ import { type AppRole, type Bound, type VaultConnection, type VaultSession, vaul
  */
 export type VaultClient = VaultKv &
   VaultPki &
+  VaultTransit &
   VaultIdentities & {
     readonly addr: string
     /** Proves that the identity works; logs in where it did not yet. */
@@ -40,6 +42,7 @@ function clientOf(session: VaultSession): VaultClient {
     addr: session.addr,
     ...vaultKv(session),
     ...vaultPki(session),
+    ...vaultTransit(session),
     ...vaultIdentities(session),
     async lookupSelf(bound) {
       const request = {

@@ -7,6 +7,7 @@ import type {
   Released,
   RotationDetail,
   RotationView,
+  WhoAnswer,
 } from '@rekey/ledger'
 import { Complaint } from './complaint.ts'
 import type {
@@ -105,6 +106,10 @@ export class ControlClient {
       if (error instanceof ControlError && error.code === 'not_found') return undefined
       throw error
     }
+  }
+  /** Whose are these strings? Takes digests, never the strings. */
+  who(digests: string[]): Promise<WhoAnswer> {
+    return this.#post('who', { digests })
   }
   rules(): Promise<RuleAnswer[]> {
     return this.#get('rules')

@@ -12,7 +12,8 @@ export type SourceDocument = { value: unknown; placeOf(field: string): string }
 export async function readSources(paths: string[], terminal: Terminal): Promise<SourceDocument[]> {
   const texts: { file: string; text: string }[] = []
   for (const path of paths) {
-    if (path === '-') texts.push({ file: 'stdin', text: await terminal.input() })
+    if (path === '-')
+      texts.push({ file: 'stdin', text: Buffer.from(await terminal.input()).toString('utf8') })
     else for (const file of filesOf(path)) texts.push({ file, text: readText(file) })
   }
   const faults: string[] = []

@@ -22,6 +22,7 @@ import { addRulesTest } from './verbs/rules-test.ts'
 import { addShow } from './verbs/show.ts'
 import { addVersion, ownVersion } from './verbs/version.ts'
 import { addWatch } from './verbs/watch.ts'
+import { addWho } from './verbs/who.ts'
 
 /** All verbs. `result.exit` is what the verb that ran wants to exit with. */
 export function buildProgram(terminal: Terminal): { program: Command; result: { exit: ExitCode } } {
@@ -52,6 +53,7 @@ export function buildProgram(terminal: Terminal): { program: Command; result: { 
   addList(verb, program)
   addShow(verb, program)
   addWatch(verb, program)
+  addWho(verb, program)
   addRotate(verb, program)
   addExpedite(verb, program)
   addContain(verb, program)

@@ -4,7 +4,14 @@ import { MEANING } from '../src/exit-code.ts'
 import { buildProgram } from '../src/program.ts'
 import { givenCli } from './given-cli.ts'
 
-const terminal = { out: () => {}, err: () => {}, input: async () => '', env: {}, colour: false }
+const terminal = {
+  out: () => {},
+  err: () => {},
+  input: async () => Buffer.of(),
+  hiddenInput: async () => Buffer.of(),
+  env: {},
+  colour: false,
+}
 
 type Verb = { name: string; command: Command }
 

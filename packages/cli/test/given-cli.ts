@@ -48,13 +48,17 @@ export async function givenCli(answers: Record<string, Answer | object> = {}) {
       writeFileSync(path, typeof text === 'string' ? text : JSON.stringify(text))
       return path
     },
-    async rekey(argv: string[], more: { env?: NodeJS.ProcessEnv; input?: string; colour?: boolean } = {}) {
+    async rekey(
+      argv: string[],
+      more: { env?: NodeJS.ProcessEnv; input?: string | Uint8Array; colour?: boolean } = {},
+    ) {
       const out: string[] = []
       const err: string[] = []
       const exit = await run(argv, {
         out: (text) => out.push(text),
         err: (text) => err.push(text),
-        input: async () => more.input ?? '',
+        input: async () => Buffer.from(more.input ?? ''),
+        hiddenInput: async () => Buffer.from(more.input ?? ''),
         env: { REKEY_URL: url, REKEY_TOKEN_FILE: tokenFile, USER: 'ana', ...more.env },
         colour: more.colour ?? false,
       })

@@ -4,6 +4,7 @@ import * as audit from './audit-out.ts'
 import { configure } from './configuration.ts'
 import { connectDatabase } from './database.ts'
 import * as effects from './effects.ts'
+import { recordFingerprint, type Unfingerprinted, unfingerprinted } from './fingerprints.ts'
 import * as inbox from './inbox.ts'
 import { EFFECTS_CHANNEL, JOURNAL_CHANNEL, readJournal } from './journal.ts'
 import { listen } from './listen.ts'
@@ -16,6 +17,7 @@ import { startRecovery } from './recovery/start.ts'
 import { showRecovery } from './recovery/view.ts'
 import { startIn, submit } from './submit.ts'
 import * as views from './views.ts'
+import { who } from './who.ts'
 
 export type Ledger = ReturnType<typeof openLedger>
 
@@ -82,6 +84,12 @@ export function openLedger(options: { url: string; name: string; format?: number
       recordFound(db, item, seen, by),
     release: (credential: string, order: Release) => release(db, credential, order),
     showRecovery: () => showRecovery(db),
+
+    /** Whose is a string that was found somewhere? */
+    who: (asked: Parameters<typeof who>[1]) => who(db, asked),
+    unfingerprinted: (limit: number) => unfingerprinted(db, limit),
+    recordFingerprint: (of: Pick<Unfingerprinted, 'credential' | 'generation'>, fingerprint: string) =>
+      recordFingerprint(db, of, fingerprint),
 
     /** Views. */
     listCredentials: (credential?: string) => views.listCredentials(db, credential),

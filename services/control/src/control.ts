@@ -1,5 +1,5 @@
 import swagger from '@fastify/swagger'
-import { RekeyError, type Secret } from '@rekey/contracts'
+import { type Fingerprints, RekeyError, type Secret } from '@rekey/contracts'
 import type { Ledger } from '@rekey/ledger'
 import type { Logger } from '@rekey/runtime'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
@@ -22,6 +22,7 @@ import { ruleRoutes } from './routes/rules.ts'
 import { verdictRoutes } from './routes/verdicts.ts'
 import { versionRoutes } from './routes/version.ts'
 import { watchRoutes } from './routes/watch.ts'
+import { whoRoutes } from './routes/who.ts'
 import { workloadRoutes } from './routes/workloads.ts'
 import { bearerOnly } from './token.ts'
 import { VERSION } from './version.ts'
@@ -37,6 +38,8 @@ export async function buildControl(options: {
   ledger: Ledger
   token: Secret
   logger: Logger
+  /** For `who`; without it that is refused. */
+  fingerprints?: Fingerprints
   /** How often a silent watch says that it lives. */
   heartbeatMs?: number
 }): Promise<FastifyInstance> {
@@ -80,7 +83,12 @@ export async function buildControl(options: {
     },
     transform: jsonSchemaTransform,
   })
-  const shared: Shared = { ledger, bell, heartbeatMs: options.heartbeatMs ?? 15_000 }
+  const shared: Shared = {
+    ledger,
+    bell,
+    heartbeatMs: options.heartbeatMs ?? 15_000,
+    fingerprints: options.fingerprints,
+  }
   await app.register(async (raw) => healthRoutes(raw.withTypeProvider<ZodTypeProvider>(), shared))
   await app.register(
     async (raw) => {
@@ -101,6 +109,7 @@ const V1 = [
   verdictRoutes,
   ruleRoutes,
   workloadRoutes,
+  whoRoutes,
   nodeRoutes,
   recoveryRoutes,
   versionRoutes,

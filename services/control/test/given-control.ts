@@ -1,4 +1,4 @@
-import { Secret } from '@rekey/contracts'
+import { type Fingerprints, Secret } from '@rekey/contracts'
 import { type Ledger, migrate, openLedger } from '@rekey/ledger'
 import { createDatabase } from '@rekey/local'
 import { createLogger } from '@rekey/runtime'
@@ -17,14 +17,14 @@ export type GivenControl = {
 }
 
 /** Control with its own database on the real server, reachable over HTTP. */
-export async function givenControl(): Promise<GivenControl> {
+export async function givenControl(options: { fingerprints?: Fingerprints } = {}): Promise<GivenControl> {
   const name = `control_${crypto.randomUUID().replaceAll('-', '')}`
   const databaseUrl = await createDatabase({ postgres: { url: inject('stack').postgresUrl } }, name)
   await migrate(databaseUrl)
   const ledger = openLedger({ url: databaseUrl, name: 'control' })
   const logger = createLogger({ service: 'control' })
   logger.level = 'silent'
-  const app = await buildControl({ ledger, token: Secret.of(TOKEN), logger, heartbeatMs: 500 })
+  const app = await buildControl({ ledger, token: Secret.of(TOKEN), logger, heartbeatMs: 500, ...options })
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
   const headers = { authorization: `Bearer ${TOKEN}`, 'x-rekey-actor': 'ana' }
   return {

@@ -1,10 +1,11 @@
 import { hostname } from 'node:os'
-import { connectVault } from '@rekey/backend-vault'
+import { connectVault, vaultFingerprints } from '@rekey/backend-vault'
 import type { CredentialSpec } from '@rekey/contracts'
 import { openLedger } from '@rekey/ledger'
 import { startWorker } from '@rekey/queues'
 import { createLogger, onShutdown, readConfig, secretFile, serveHealth } from '@rekey/runtime'
 import { Environment } from './environment.ts'
+import { fingerprintAll } from './fingerprinting.ts'
 import { inspectHeld } from './inspect.ts'
 import { Leases } from './leases.ts'
 import { nodesAuthority } from './nodes-authority.ts'
@@ -58,6 +59,7 @@ const worker = startWorker({
   logger,
 })
 const inspection = inspectHeld({ ledger, eyes: handsOf, worker: name, logger })
+const fingerprinting = fingerprintAll({ ledger, stores, fingerprints: vaultFingerprints(vault), logger })
 const health = await serveHealth({
   port: env.HEALTH_PORT,
   checks: [
@@ -68,7 +70,7 @@ const health = await serveHealth({
 logger.info({ healthPort: health.port }, 'rotator started')
 
 onShutdown(logger, async () => {
-  await Promise.all([worker.close(), inspection.close(), health.close()])
+  await Promise.all([worker.close(), inspection.close(), fingerprinting.close(), health.close()])
   leases.close()
   vault.close()
   proberVault.close()

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Fingerprints } from '@rekey/contracts'
 import type { Ledger } from '@rekey/ledger'
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
@@ -14,7 +15,12 @@ export type Api = FastifyInstance<
   ZodTypeProvider
 >
 
-export type Shared = { ledger: Ledger; bell: Bell; heartbeatMs: number }
+export type Shared = {
+  ledger: Ledger
+  bell: Bell
+  heartbeatMs: number
+  fingerprints: Fingerprints | undefined
+}
 
 export const SECURED = [{ token: [] }]
 

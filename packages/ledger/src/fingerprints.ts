@@ -1,0 +1,31 @@
+import { CredentialSpec } from '@rekey/contracts'
+import type { Database } from './database.ts'
+
+/** A generation that could not be found again if it leaked. */
+export type Unfingerprinted = { credential: string; generation: number; spec: CredentialSpec }
+
+/** Those that have a value, the newest first. What cannot be read by this release is left out: it must not stop the others. */
+export async function unfingerprinted(db: Database, limit: number): Promise<Unfingerprinted[]> {
+  const { rows } = await db.pool.query(
+    `select g.credential, g.generation, c.spec from generation g join credential c on c.name = g.credential
+     where g.fingerprint is null and g.proof_key is not null and g.validity <> 'destroyed'
+     order by g.created_at desc limit $1`,
+    [limit],
+  )
+  return rows.flatMap((row) => {
+    const spec = CredentialSpec.safeParse(row.spec)
+    return spec.success ? [{ ...row, spec: spec.data }] : []
+  })
+}
+
+/** The first one counts: a value does not change. */
+export async function recordFingerprint(
+  db: Database,
+  { credential, generation }: Pick<Unfingerprinted, 'credential' | 'generation'>,
+  fingerprint: string,
+): Promise<void> {
+  await db.pool.query(
+    'update generation set fingerprint = $3 where credential = $1 and generation = $2 and fingerprint is null',
+    [credential, generation, fingerprint],
+  )
+}
