@@ -77,6 +77,8 @@ export function watched<L extends SimLedger>(
 export function asText(value: unknown): string {
   const text: string | undefined = JSON.stringify(value, (_key, found: unknown) => {
     if (found instanceof Map) return [...found]
+    // What an error says is not among what JSON takes of it.
+    if (found instanceof Error) return { ...found, message: found.message }
     if (found === null || typeof found !== 'object' || Array.isArray(found)) return found
     return Object.fromEntries(Object.entries(found).sort(([a], [b]) => (a < b ? -1 : 1)))
   })

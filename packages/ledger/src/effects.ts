@@ -148,7 +148,7 @@ export async function unattended(
      where state = 'pending' and kind <> 'timer' and (kind = 'deliver') = $1
        and due <= statement_timestamp() + $4 * interval '1 millisecond'
        and exists (select from rotation r where r.id = e.rotation and ${isOurs('$5')})
-     order by 2 limit $3 + 1`,
+     order by 2, key limit $3 + 1`,
     [worker === 'fleet', graceMs, limit, AHEAD_MS, db.format],
   )
   const keys = rows.filter((row) => row.ms <= 0).map((row) => row.key)
@@ -181,7 +181,7 @@ export async function takeWaiting(db: Database, resendMs: number, limit = 500): 
          and (lease_until is null or lease_until <= clock_timestamp()) and ${NOTHING_LATE}
          and (relayed_at is null or ${RESEND_AT} <= clock_timestamp()
               or (lease_until is not null and relayed_at < lease_until))
-       order by due limit $2 for update skip locked)
+       order by due, key limit $2 for update skip locked)
      returning key, relays, kind, rotation, coalesce(spec -> 'nodes', '[]') as nodes`,
     [resendMs, limit],
   )

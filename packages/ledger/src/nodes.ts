@@ -281,7 +281,11 @@ async function recordAcks(db: Database, acks: VerifiedAck[]): Promise<void> {
     [JSON.stringify(acks)],
   )
   const touched = new Map(rows.map((row) => [`${row.credential} ${row.revision}`, row]))
-  for (const { credential, revision } of touched.values()) await waveProved(db, credential, revision)
+  // In an order of their own: the database promises none, and what follows from acks should not depend on it.
+  const inOrder = [...touched.values()].sort((a, b) =>
+    a.credential === b.credential ? a.revision - b.revision : a.credential < b.credential ? -1 : 1,
+  )
+  for (const { credential, revision } of inOrder) await waveProved(db, credential, revision)
 }
 
 /** Tells the open rotation once its whole wave has proved: one input for a wave, not one for each node. */

@@ -79,7 +79,7 @@ export async function fireTimers(
   onFault?: (key: string, error: unknown) => void,
 ): Promise<number> {
   const { rows } = await db.pool.query(
-    `select e.key, r.credential from effect e join rotation r on r.id = e.rotation where e.state = 'pending' and e.kind = 'timer' and e.due <= statement_timestamp() and ${isOurs('$1')} order by e.due limit 500`,
+    `select e.key, r.credential from effect e join rotation r on r.id = e.rotation where e.state = 'pending' and e.kind = 'timer' and e.due <= statement_timestamp() and ${isOurs('$1')} order by e.due, e.key limit 500`,
     [db.format],
   )
   let fired = 0

@@ -104,7 +104,7 @@ export function unattended(
       key: row.key,
       ms: Math.max(row.due, row.leaseUntil ?? 0, lateUntil(tables, row)) - now + graceMs,
     }))
-    .sort((a, b) => a.ms - b.ms)
+    .sort((a, b) => a.ms - b.ms || (a.key < b.key ? -1 : 1))
     .slice(0, limit + 1)
   const keys = waits.filter((wait) => wait.ms <= 0).map((wait) => wait.key)
   return { keys: keys.slice(0, limit), nextMs: waits.find((wait) => wait.ms > 0)?.ms }
@@ -133,7 +133,7 @@ export function takeWaiting(tables: Tables, resendMs: number, limit = 500): Wait
     (row.relayedAt === null ||
       resendAt(row, resendMs) <= now ||
       (row.leaseUntil !== null && row.relayedAt < row.leaseUntil))
-  const up = [...waitingOf(tables)].filter(isUp).sort((a, b) => a.due - b.due)
+  const up = [...waitingOf(tables)].filter(isUp).sort((a, b) => a.due - b.due || (a.key < b.key ? -1 : 1))
   return up.slice(0, limit).map((row) => {
     const relays = row.relays + 1
     tables.effects.put(row.key, { ...row, relays, relayedAt: now })

@@ -203,7 +203,10 @@ export function recordAcks(tables: Tables, acks: VerifiedAck[]): void {
     tables.transaction(() => change(tables, node, credential, { provedRevision: revision, proved }))
     touched.set(`${credential} ${revision}`, { credential, revision })
   }
-  for (const { credential, revision } of touched.values()) waveProved(tables, credential, revision)
+  const inOrder = [...touched.values()].sort((a, b) =>
+    a.credential === b.credential ? a.revision - b.revision : a.credential < b.credential ? -1 : 1,
+  )
+  for (const { credential, revision } of inOrder) waveProved(tables, credential, revision)
 }
 
 /** Tells the open rotation once a whole wave has proved: one input for a wave, not one for each node. */

@@ -68,7 +68,7 @@ export function fireTimers(tables: Tables, actor: string): number {
   const due: EffectRow[] = []
   for (const row of tables.effects.hot())
     if (row.state === 'pending' && row.effect.kind === 'timer' && row.due <= now) due.push(row)
-  due.sort((a, b) => a.due - b.due)
+  due.sort((a, b) => a.due - b.due || (a.key < b.key ? -1 : 1))
   let fired = 0
   for (const { key } of due)
     tables.transaction(() => {
