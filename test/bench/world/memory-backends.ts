@@ -11,6 +11,8 @@ const writesPerS = Number(process.env.BENCH_AWS_WRITES_PER_S ?? 0)
 const bucket = writesPerS > 0 ? new TokenBucket({ perS: writesPerS, burst: writesPerS }) : undefined
 
 export const connectVault = () => ({ lookupSelf: async () => ({}), close: () => undefined })
+/** None is made: fingerprints are work beside the rotations, for Vault. */
+export const vaultFingerprints = () => ({ of: async (digests: readonly string[]) => [...digests] })
 export const connectSecretsManager = () => ({})
 export const vaultKvStore = (_client: unknown, { path }: { path: string }) => storeAt(`vault ${path}`)
 export const secretsManagerStore = (_client: unknown, { secretId }: { secretId: string }) =>
