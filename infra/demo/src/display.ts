@@ -1,5 +1,8 @@
 import type { Tally } from '@rekey/platform'
 
+/** One promise, and what was seen of it. */
+export type Check = { name: string; ok: boolean; seen: string }
+
 /** Lines on stdout, each with the seconds since the story began. */
 export class Display {
   #startedAt = performance.now()
@@ -23,6 +26,11 @@ export class Display {
 
   title(line: string): void {
     if (!this.#quiet) process.stdout.write(`\n${line}\n`)
+  }
+
+  verdict(checks: Check[]): void {
+    this.title('Verdict')
+    for (const { name, ok, seen } of checks) this.say(`${ok ? 'ok    ' : 'FAILED'}  ${name}: ${seen}`)
   }
 
   counters(tally: Tally): void {

@@ -1,9 +1,8 @@
 import { parseArgs } from 'node:util'
 import { Complaint } from '@rekey/local'
-import { readersOf } from '@rekey/platform'
 import { connectBus } from './bus.ts'
 import { Display } from './display.ts'
-import { type Stage, setStage } from './stage.ts'
+import { openReaders, type Stage, setStage } from './stage.ts'
 import { play } from './story.ts'
 import { judgeEvidence } from './verdict.ts'
 
@@ -41,7 +40,7 @@ async function run(options: { keep: boolean; json: boolean }): Promise<number> {
     display.title('The stage')
     stage = await setStage((line) => display.say(line))
     const bus = await connectBus(stage.servers.kafkaBrokers)
-    const readers = readersOf(stage.servers, { path: 'prod/chat-gateway/api-key', region: 'eu-central-1' })
+    const readers = openReaders(stage)
     const evidence = await play(stage, bus, readers, display, interruption.signal).finally(async () => {
       readers.close()
       await bus.close()
@@ -50,9 +49,7 @@ async function run(options: { keep: boolean; json: boolean }): Promise<number> {
     const checks = judgeEvidence(evidence)
     const ok = checks.every((check) => check.ok)
     if (options.json) process.stdout.write(`${JSON.stringify({ ok, checks }, null, 2)}\n`)
-    display.title('Verdict')
-    for (const { name, ok: passed, seen } of checks)
-      display.say(`${passed ? 'ok    ' : 'FAILED'}  ${name}: ${seen}`)
+    display.verdict(checks)
     display.title(ok ? 'Every node proved the new key, and the old one was refused.' : 'A check failed.')
     outcome = ok ? EXIT.done : EXIT.failed
     if (options.keep) await keep(stage, interrupted)

@@ -5,10 +5,14 @@ import { ControlClient } from '@rekey/cli'
 import { Secret } from '@rekey/contracts'
 import { ensureHaproxy, freePort, provision, requirePort, type Stack, startStack } from '@rekey/local'
 import {
+  type Clients,
   type Gateway,
   type ModelEndpoint,
   type Platform,
+  type Readers,
+  readersOf,
   type Servers,
+  startClients,
   startGateway,
   startModelEndpoint,
   startPlatform,
@@ -17,6 +21,8 @@ import { parseAllDocuments } from 'yaml'
 
 export const CREDENTIAL = 'chat-gateway-key'
 export const WORKLOAD = 'chat-gateway'
+export const CLIENTS = 16
+export const STREAMS = 6
 const EXAMPLES = fileURLToPath(new URL('../../../examples/chat-gateway/', import.meta.url))
 /** The gateways' ports, as the example's endpoints name them. */
 const GATEWAY_PORTS = [18081, 18082, 18083]
@@ -107,6 +113,30 @@ async function build(
     }),
   )
   return { stack, servers, platform, control, gateways, close }
+}
+
+/** Our own knock, beside Rekey's prober: what each gateway answers to a value. */
+export function knock({ gateways }: Stage, value: Secret): Promise<number[]> {
+  const headers = { authorization: `Bearer ${value.reveal()}` }
+  return Promise.all(gateways.map(({ url }) => fetch(`${url}/v1/models`, { headers }).then((r) => r.status)))
+}
+
+/** Keep-alive clients and streams beside them, which read their key from both stores as any reader would. */
+export function startLoad(stage: Stage, readers: Readers, streamTokens: number): Clients {
+  return startClients({
+    urls: stage.gateways.map((g) => g.url),
+    readers: [readers.vault, readers.aws],
+    cacheMs: 1_000,
+    keepAlive: CLIENTS,
+    streams: STREAMS,
+    streamTokens,
+    thinkMs: 25,
+  })
+}
+
+/** Readers of the example's stores. */
+export function openReaders({ servers }: Stage): Readers {
+  return readersOf(servers, { path: 'prod/chat-gateway/api-key', region: 'eu-central-1' })
 }
 
 function exampleDocuments(): unknown[] {

@@ -1,17 +1,13 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { describe, followRotation } from '@rekey/cli'
-import type { Secret } from '@rekey/contracts'
-import { type Clients, type Readers, startClients } from '@rekey/platform'
+import type { Clients, Readers } from '@rekey/platform'
 import type { Bus } from './bus.ts'
 import type { Display } from './display.ts'
-import { CREDENTIAL, type Stage } from './stage.ts'
+import { CLIENTS, CREDENTIAL, knock, STREAMS, type Stage, startLoad } from './stage.ts'
+import { until } from './until.ts'
 import type { Evidence } from './verdict.ts'
 
-const CLIENTS = 16
-const STREAMS = 6
 const REPEATS = 1_000
 const ROTATION_MS = 90_000
-const SETTLED_MS = 20_000
 
 /** One zone change, from the event to the dead key, with the rotator killed midway; or until it is interrupted. */
 export async function play(
@@ -33,15 +29,7 @@ export async function play(
 
   interrupted.throwIfAborted()
   display.title(`${CLIENTS} keep-alive clients and ${STREAMS} streams, reading their key from both stores`)
-  const clients = startClients({
-    urls: stage.gateways.map((g) => g.url),
-    readers: [readers.vault, readers.aws],
-    cacheMs: 1_000,
-    keepAlive: CLIENTS,
-    streams: STREAMS,
-    streamTokens: 40,
-    thinkMs: 25,
-  })
+  const clients = startLoad(stage, readers, 40)
   // At once, before the gateways go; what is still under way need not end.
   interrupted.addEventListener('abort', () => void clients.stop())
   try {
@@ -122,14 +110,6 @@ async function follow(
     throw new Error(`${rotation} ended as ${end} ${detail}; the logs are in ${stage.platform.logsDir}`)
 }
 
-/** Our own knock, beside Rekey's prober: what each gateway answers to a value. */
-async function knock(stage: Stage, value: Secret): Promise<number[]> {
-  const headers = { authorization: `Bearer ${value.reveal()}` }
-  return Promise.all(
-    stage.gateways.map(({ url }) => fetch(`${url}/v1/models`, { headers }).then((r) => r.status)),
-  )
-}
-
 /** The verdicts of Rekey's own prober on the old value, from the journal. */
 async function probesOf(stage: Stage, rotation: string): Promise<string[]> {
   const journal = await stage.control.journal(rotation)
@@ -140,12 +120,4 @@ async function probesOf(stage: Stage, rotation: string): Promise<string[]> {
 
 function total(counts: Record<string, number>): number {
   return Object.values(counts).reduce((sum, n) => sum + n, 0)
-}
-
-async function until(what: string, seen: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + SETTLED_MS
-  while (!(await seen())) {
-    if (performance.now() > deadline) throw new Error(`waited ${SETTLED_MS / 1000} s in vain: ${what}`)
-    await delay(50)
-  }
 }

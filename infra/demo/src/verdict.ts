@@ -2,7 +2,7 @@ import { verifyChain } from '@rekey/audit'
 import { validator } from '@rekey/audit/validator'
 import type { RotationView } from '@rekey/ledger'
 import type { Tally } from '@rekey/platform'
-import { trafficOf } from './display.ts'
+import { type Check, trafficOf } from './display.ts'
 
 /** What was seen from outside, by clients, readers, a prober and a SIEM. */
 export type Evidence = {
@@ -18,8 +18,6 @@ export type Evidence = {
   rotatorRestarts: number
   audit: string[]
 }
-
-export type Check = { name: string; ok: boolean; seen: string }
 
 /** Judges the evidence; every line is one promise of the README. */
 export function judgeEvidence(evidence: Evidence): Check[] {

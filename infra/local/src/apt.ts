@@ -55,6 +55,15 @@ async function install(packages: readonly string[], tool: string | undefined, pr
   return path
 }
 
+/** The path of a tool, from this machine or from its package manager. */
+export async function ensureTool(
+  tool: string,
+  packages: readonly string[],
+  onProgress: Progress = () => {},
+): Promise<string> {
+  return findTool(tool) ?? installPackages(packages, tool, onProgress)
+}
+
 /** Debian puts servers into sbin, which is not on a user's PATH. */
 export function findTool(tool: string): string | undefined {
   return find(tool, ['/usr/local/sbin', '/usr/sbin', '/sbin'])

@@ -1,3 +1,4 @@
+export { ensureTool } from './apt.ts'
 export { Complaint } from './complaint.ts'
 export { ensureHaproxy } from './haproxy.ts'
 export type { Identities, Identity, ServiceName as IdentityName } from './identities.ts'

@@ -98,17 +98,16 @@ export async function who(
   ])
   const found: Owned[][] = digests.map(() => [])
   const forecasts = new Forecasts(db)
+  const described = new Map<string, Omit<Owned, 'by'>>()
+  const put = async (at: number, by: Owned['by'], row: Row) => {
+    const name = `${row.credential} ${row.generation}`
+    const owned = described.get(name) ?? (await describe(db, row, forecasts))
+    described.set(name, owned)
+    found[at]?.push({ by, ...owned })
+  }
   // One after the other: a question must not take the connections of an order.
-  for (const row of byValue.rows)
-    found[fingerprints.indexOf(row.fingerprint ?? '')]?.push({
-      by: 'fingerprint',
-      ...(await describe(db, row, forecasts)),
-    })
-  for (const row of byId.rows)
-    found[digests.indexOf(row.key_digest ?? '')]?.push({
-      by: 'key-id',
-      ...(await describe(db, row, forecasts)),
-    })
+  for (const row of byValue.rows) await put(fingerprints.indexOf(row.fingerprint ?? ''), 'fingerprint', row)
+  for (const row of byId.rows) await put(digests.indexOf(row.key_digest ?? ''), 'key-id', row)
   return { found, unfingerprinted: await without(db) }
 }
 

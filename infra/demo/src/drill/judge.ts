@@ -1,8 +1,6 @@
-import { trafficOf } from '../display.ts'
+import { type Check, trafficOf } from '../display.ts'
 import { CREDENTIAL } from '../stage.ts'
 import type { CaseName, Seen } from './leaked-key.ts'
-
-export type Check = { name: string; ok: boolean; seen: string }
 
 /** Whoever holds a leaked key has no time to wait for whose it is. */
 const WHO_MS_MAX = 1_000

@@ -1,10 +1,10 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { describe, followRotation } from '@rekey/cli'
-import type { Secret } from '@rekey/contracts'
+import type { ReadValue, Secret } from '@rekey/contracts'
 import type { Owned } from '@rekey/ledger'
-import { type Clients, type Readers, startClients, type Tally } from '@rekey/platform'
+import type { Clients, Readers, Tally } from '@rekey/platform'
 import type { Display } from '../display.ts'
-import { CREDENTIAL, type Stage } from '../stage.ts'
+import { CREDENTIAL, knock, type Stage, startLoad } from '../stage.ts'
+import { until } from '../until.ts'
 import { rekey } from './command-line.ts'
 
 export const CASE_NAMES = ['routine', 'half-way', 'servers-down'] as const
@@ -24,7 +24,6 @@ export type Seen = {
 }
 
 const ROTATION_MS = 90_000
-const SETTLED_MS = 30_000
 
 export async function leakedKey(
   name: CaseName,
@@ -37,23 +36,13 @@ export async function leakedKey(
     const { openRotation, currentGeneration } = await stage.control.credential(CREDENTIAL)
     return openRotation === null && currentGeneration !== null
   })
-  const shown = await readers.vault()
-  if (!shown) throw new Error('readers of Vault find nothing')
-  const { value: leaked, generation } = shown
+  const { value: leaked, generation } = await inUse(readers)
   // A value that came a moment ago has its fingerprint a moment later.
   await until('the key has a fingerprint', async () => {
     const { found } = await ask(stage, leaked)
     return found.some((f) => f.by === 'fingerprint')
   })
-  const clients = startClients({
-    urls: stage.gateways.map((g) => g.url),
-    readers: [readers.vault, readers.aws],
-    cacheMs: 1_000,
-    keepAlive: 16,
-    streams: 6,
-    streamTokens: 20,
-    thinkMs: 25,
-  })
+  const clients = startLoad(stage, readers, 20)
   try {
     await until('the clients are under way', () => clients.tally.ok > 300)
     const before = await knock(stage, leaked)
@@ -103,7 +92,7 @@ async function act(
     `${who.ms} ms: ${who.found.map((f) => `${f.credential} generation ${f.generation}`).join(', ')}`,
   )
   const order = ['expedite', CREDENTIAL, '--generation', String(generation), '--reason', 'drill: leaked']
-  display.say(`$ rekey ${order.slice(0, -1).join(' ')} "${order.at(-1)}" --wait`)
+  display.say(`$ rekey ${order.slice(0, -1).join(' ')} "${order.at(-1)}"`)
   const startedAt = performance.now()
   const ordered = await rekey(stage, [...order, '--json'])
   if (ordered.exit !== 0) throw new Error(`rekey expedite: ${ordered.err}`)
@@ -113,7 +102,7 @@ async function act(
     onEntry: (entry) => display.say(describe(entry)),
   })
   const ms = Math.round(performance.now() - startedAt)
-  const [after, next] = [await knock(stage, leaked), await knock(stage, await inUse(readers))]
+  const [after, next] = [await knock(stage, leaked), await knock(stage, (await inUse(readers)).value)]
   const tally = await clients.stop()
   display.counters(tally)
   return {
@@ -134,23 +123,8 @@ async function ask(stage: Stage, key: Secret): Promise<{ ms: number; found: Owne
   return { ms, found: JSON.parse(out).found, said: out }
 }
 
-async function knock(stage: Stage, value: Secret): Promise<number[]> {
-  const headers = { authorization: `Bearer ${value.reveal()}` }
-  return Promise.all(
-    stage.gateways.map(({ url }) => fetch(`${url}/v1/models`, { headers }).then((r) => r.status)),
-  )
-}
-
-async function inUse(readers: Readers): Promise<Secret> {
+async function inUse(readers: Readers): Promise<ReadValue> {
   const shown = await readers.vault()
   if (!shown) throw new Error('readers of Vault find nothing')
-  return shown.value
-}
-
-async function until(what: string, seen: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + SETTLED_MS
-  while (!(await seen())) {
-    if (performance.now() > deadline) throw new Error(`waited ${SETTLED_MS / 1000} s in vain: ${what}`)
-    await delay(100)
-  }
+  return shown
 }

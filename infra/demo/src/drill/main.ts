@@ -1,9 +1,8 @@
 import { parseArgs } from 'node:util'
 import { Complaint } from '@rekey/local'
-import { readersOf } from '@rekey/platform'
-import { Display } from '../display.ts'
-import { setStage } from '../stage.ts'
-import { type Check, judge } from './judge.ts'
+import { type Check, Display } from '../display.ts'
+import { openReaders, setStage } from '../stage.ts'
+import { judge } from './judge.ts'
 import { CASE_NAMES, type CaseName, leakedKey } from './leaked-key.ts'
 
 const HELP = `Usage: pnpm drill leaked-key [case...] [--json]
@@ -49,7 +48,7 @@ async function run(cases: CaseName[], json: boolean): Promise<number> {
   const display = new Display({ quiet: json })
   display.title('The stage')
   const stage = await setStage((line) => display.say(line))
-  const readers = readersOf(stage.servers, { path: 'prod/chat-gateway/api-key', region: 'eu-central-1' })
+  const readers = openReaders(stage)
   const checks: Check[] = []
   try {
     for (const name of cases) checks.push(...judge(name, await leakedKey(name, stage, readers, display)))
@@ -59,9 +58,7 @@ async function run(cases: CaseName[], json: boolean): Promise<number> {
   }
   const ok = checks.every((check) => check.ok)
   if (json) process.stdout.write(`${JSON.stringify({ ok, checks }, null, 2)}\n`)
-  display.title('Verdict')
-  for (const { name, ok: passed, seen } of checks)
-    display.say(`${passed ? 'ok    ' : 'FAILED'}  ${name}: ${seen}`)
+  display.verdict(checks)
   return ok ? EXIT.done : EXIT.failed
 }
 
