@@ -41,9 +41,12 @@ type Entry = { type: string; data: Record<string, unknown> }
  * Depends on when somebody died, and not on what became of the rotation:
  *  - a hold says that something takes long; it stops nothing, and `hold` shows that none is left;
  *  - a probe that met a dead process is asked again; those that decide are compared;
- *  - an emergency does not wait for the audit topic, whose word may come after its end.
+ *  - an emergency does not wait for the audit topic, whose word may come after its end;
+ *  - nodes that come back after the last wave and before promotion prove again, in a wave more than was planned.
  */
-function isTimed({ type, data }: Entry, { waitsForAudit }: Journey): boolean {
+function isTimed({ type, data }: Entry, { waitsForAudit }: Journey, waves: number): boolean {
+  if ((type === 'WaveStarted' || type === 'WaveProved') && data.purpose === 'widen')
+    return Number(data.wave) >= waves
   if (type === 'HoldPlaced' || type === 'HoldLifted' || type === 'ProbeAsked') return true
   if (type === 'AuditAcknowledged') return !waitsForAudit
   return (type === 'RefusalProbed' || type === 'BaselineProbed') && data.conclusive === false
@@ -71,7 +74,8 @@ export async function outcomeOf(ongoing: Ongoing, journey: Journey, before: Befo
 
   const { outcome, exceptions, hold, nodes } = await world.control.rotation(rotation)
   const { generations } = await world.control.credential(world.credential)
-  const entries: Entry[] = await all(`select type, data from journal where stream = 'rotation/${rotation}'`)
+  const entries: Entry[] = await all(`select type, data from journal where stream = 'rotation/${rotation}' order by seq`)
+  const planned = entries.map(({ data }) => data.waves).find(Array.isArray)?.length ?? 0
   const [vault, aws] = [await world.readers.vault(), await world.readers.aws()]
   if (!vault || !aws) throw new Error(`after ${rotation} a store has no current value`)
   const listed = (versions: ListedVersion[]) =>
@@ -83,7 +87,7 @@ export async function outcomeOf(ongoing: Ongoing, journey: Journey, before: Befo
     exceptions,
     hold,
     events: entries
-      .filter((entry) => !isTimed(entry, journey))
+      .filter((entry) => !isTimed(entry, journey, planned))
       .map((entry) => nameOf(entry, ongoing))
       .sort(),
     current: {

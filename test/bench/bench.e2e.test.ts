@@ -1,0 +1,20 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { expect, test } from 'vitest'
+import { FIGURE_NAMES } from './bench.ts'
+
+/** That every figure can be measured; how fast says `pnpm bench`, on a machine that does nothing else. */
+test('each figure is measured, in sizes that only show that it works', async () => {
+  const main = new URL('main.ts', import.meta.url).pathname
+  const argv = ['--no-warnings', main, '--quick', '--json', ...FIGURE_NAMES]
+  // Servers of its own: what other tests do to theirs, such as flushing Redis, is no figure's fault.
+  const env = { ...process.env, DATABASE_URL: undefined, REDIS_URL: undefined }
+  const { stdout } = await promisify(execFile)(process.execPath, argv, { env, maxBuffer: 1e7 })
+  const { figures }: { figures: { name: string; tables: { rows: string[][] }[] }[] } = JSON.parse(stdout)
+  expect(figures.map((figure) => figure.name)).toEqual(FIGURE_NAMES)
+  for (const { name, tables } of figures)
+    for (const { rows } of tables) {
+      expect(rows.length, name).toBeGreaterThan(0)
+      expect(rows.flat().join(' '), name).not.toMatch(/NaN|Infinity|undefined/)
+    }
+})
