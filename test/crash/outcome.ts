@@ -74,7 +74,9 @@ export async function outcomeOf(ongoing: Ongoing, journey: Journey, before: Befo
 
   const { outcome, exceptions, hold, nodes } = await world.control.rotation(rotation)
   const { generations } = await world.control.credential(world.credential)
-  const entries: Entry[] = await all(`select type, data from journal where stream = 'rotation/${rotation}' order by seq`)
+  const entries: Entry[] = await all(
+    `select type, data from journal where stream = 'rotation/${rotation}' order by seq`,
+  )
   const planned = entries.map(({ data }) => data.waves).find(Array.isArray)?.length ?? 0
   const [vault, aws] = [await world.readers.vault(), await world.readers.aws()]
   if (!vault || !aws) throw new Error(`after ${rotation} a store has no current value`)

@@ -16,6 +16,8 @@ export async function readTail(kafka: Kafka, topic: string, most: number): Promi
   })
   const records: string[] = []
   const whole = Promise.withResolvers<void>()
+  // It may fail before anybody awaits it, while the consumer still connects; that must not end the process.
+  whole.promise.catch(() => undefined)
   const late = setTimeout(
     () => whole.reject(new Error(`the end of ${topic} could not be read in time`)),
     READ_MS,
@@ -37,7 +39,6 @@ export async function readTail(kafka: Kafka, topic: string, most: number): Promi
     return records
   } finally {
     clearTimeout(late)
-    whole.promise.catch(() => undefined)
     await consumer.disconnect().catch(() => undefined)
   }
 }
