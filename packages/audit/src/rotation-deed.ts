@@ -1,4 +1,4 @@
-import type { Hold, Mode, ProbeSeen, RotationEvent } from '@rekey/core'
+import type { Cause, Hold, Mode, ProbeSeen, RotationEvent } from '@rekey/core'
 import type { Deed, EntityDeed, FindingDeed, Severity } from './deed.ts'
 import { emergency, emergencyEnded, generations, revocation } from './emergency-deed.ts'
 
@@ -14,7 +14,7 @@ export function rotationDeed(event: RotationEvent, about: About): Deed | undefin
   switch (event.type) {
     case 'RotationOpened': {
       const { cause, mode, goal, compromised } = event
-      const said = `(${cause.kind}): ${cause.reason}`
+      const said = `(${cause.kind}): ${reasonOf(cause)}`
       if (mode === 'expedite' || mode === 'contain') {
         const leaked = compromised.length > 0 ? `${generations(compromised)} leaked, ` : ''
         return emergency(about.id, 'Create', mode, `${mode}: ${leaked}says ${cause.actor} ${said}`)
@@ -22,10 +22,10 @@ export function rotationDeed(event: RotationEvent, about: About): Deed | undefin
       return update(`${goal === 'retire' ? 'offboarding' : 'rotation'} opened ${said}`, event)
     }
     case 'CauseJoined':
-      return update(`a further cause joined: ${event.cause.reason}`)
+      return update(`a further cause joined: ${reasonOf(event.cause)}`)
     case 'FollowUpNoted':
       return update(
-        `${event.goal === 'retire' ? 'an offboarding' : 'a rotation'} will follow: ${event.cause.reason}`,
+        `${event.goal === 'retire' ? 'an offboarding' : 'a rotation'} will follow: ${reasonOf(event.cause)}`,
       )
     case 'ModeRaised':
       return emergency(about.id, 'Update', event.mode, `${event.mode} from here on: ${event.because}`)
@@ -208,3 +208,7 @@ function hold(
 const count = (list: unknown[], noun: string) => `${list.length} ${noun}${list.length === 1 ? '' : 's'}`
 const excepted = (exceptions: string[]) => (exceptions.length > 0 ? `, except: ${exceptions.join('; ')}` : '')
 const severityOf = (exceptions: string[]) => (exceptions.length > 0 ? 'Medium' : 'Informational')
+
+function reasonOf({ reason, ticket }: Cause): string {
+  return ticket === undefined ? reason : `${reason} (ticket ${ticket})`
+}

@@ -44,7 +44,7 @@ const hold = (reason: 'drain_cap' | 'not_refused' | 'human') => ({
 })
 const at = 1_795_000_000_000
 
-const order = { kind: 'order' as const, actor: 'operator/ana', reason: 'in a log' }
+const order = { kind: 'order' as const, actor: 'operator/ana', reason: 'in a log', ticket: 'INC-7' }
 const opened = {
   type: 'RotationOpened' as const,
   id: 'chat-g2',

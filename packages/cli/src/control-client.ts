@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { RekeyError, type Secret } from '@rekey/contracts'
 import type {
@@ -38,6 +39,20 @@ export type ControlOptions = {
   silenceMs?: number
 }
 
+/** Why an order is given: a reason, and what else is to be kept with it. */
+export type Why =
+  | string
+  | {
+      reason: string
+      /** Where people speak about it. */
+      ticket?: string
+      /** The same order under the same key is carried out once, whoever repeats it; by default one of its own. */
+      idempotencyKey?: string
+    }
+
+/** How often an order is sent whose answer is lost. */
+const ORDER_TRIES = 3
+
 /** Breaks of a watch in a row, after which it is given up. */
 const BREAKS_MAX = 8
 
@@ -72,30 +87,30 @@ export class ControlClient {
   journal(id: string, after = 0): Promise<JournalEntry[]> {
     return this.#get(`rotations/${encodeURIComponent(id)}/journal?after=${after}`)
   }
-  rotate(credential: string, reason: string): Promise<Started> {
-    return this.#post(`credentials/${encodeURIComponent(credential)}/rotate`, { reason })
+  rotate(credential: string, why: Why): Promise<Started> {
+    return this.#order(`credentials/${encodeURIComponent(credential)}/rotate`, why)
   }
   /** It leaked, and must go on serving. Without `generations`: the one in use. */
-  expedite(credential: string, reason: string, generations?: number[]): Promise<Started> {
-    return this.#post(`credentials/${encodeURIComponent(credential)}/expedite`, { reason, generations })
+  expedite(credential: string, why: Why, generations?: number[]): Promise<Started> {
+    return this.#order(`credentials/${encodeURIComponent(credential)}/expedite`, why, { generations })
   }
   /** It leaked, and must stop working now, whoever still uses it. Without `generations`: the one in use. */
-  contain(credential: string, reason: string, generations?: number[]): Promise<Started> {
-    return this.#post(`credentials/${encodeURIComponent(credential)}/contain`, { reason, generations })
+  contain(credential: string, why: Why, generations?: number[]): Promise<Started> {
+    return this.#order(`credentials/${encodeURIComponent(credential)}/contain`, why, { generations })
   }
   /** Offboards: the value in use ends, and none follows. */
-  retire(credential: string, reason: string): Promise<Started> {
-    return this.#post(`credentials/${encodeURIComponent(credential)}/retire`, { reason })
+  retire(credential: string, why: Why): Promise<Started> {
+    return this.#order(`credentials/${encodeURIComponent(credential)}/retire`, why)
   }
-  rollback(rotation: string, reason: string): Promise<RotationView> {
-    return this.#post(`rotations/${encodeURIComponent(rotation)}/rollback`, { reason })
+  rollback(rotation: string, why: Why): Promise<RotationView> {
+    return this.#order(`rotations/${encodeURIComponent(rotation)}/rollback`, why)
   }
   /** Stops every step of a routine rotation until it is resumed. */
-  hold(rotation: string, reason: string): Promise<RotationView> {
-    return this.#post(`rotations/${encodeURIComponent(rotation)}/hold`, { reason })
+  hold(rotation: string, why: Why): Promise<RotationView> {
+    return this.#order(`rotations/${encodeURIComponent(rotation)}/hold`, why)
   }
-  resume(rotation: string, reason: string): Promise<RotationView> {
-    return this.#post(`rotations/${encodeURIComponent(rotation)}/resume`, { reason })
+  resume(rotation: string, why: Why): Promise<RotationView> {
+    return this.#order(`rotations/${encodeURIComponent(rotation)}/resume`, why)
   }
   /** Undefined: it was not judged so far. */
   async verdict(id: string, source: string): Promise<JudgedVerdict | undefined> {
@@ -131,15 +146,12 @@ export class ControlClient {
   ): Promise<{ token: string; expiresAt: string }> {
     return this.#post(`nodes/${encodeURIComponent(node)}/token`, { workload, ttlMs })
   }
-  declareGone(node: string, reason: string): Promise<{ node: string; state: 'gone' }> {
-    return this.#post(`nodes/${encodeURIComponent(node)}/gone`, { reason })
+  declareGone(node: string, why: Why): Promise<{ node: string; state: 'gone' }> {
+    return this.#order(`nodes/${encodeURIComponent(node)}/gone`, why)
   }
   /** For a while nothing waits for this node's proof. Without `credential`: of all that it holds. */
-  excuse(
-    node: string,
-    about: { credential?: string; reason: string; forMs: number },
-  ): Promise<ExcusedAnswer> {
-    return this.#post(`nodes/${encodeURIComponent(node)}/excuse`, about)
+  excuse(node: string, why: Why, about: { credential?: string; forMs: number }): Promise<ExcusedAnswer> {
+    return this.#order(`nodes/${encodeURIComponent(node)}/excuse`, why, about)
   }
   /** An older backup was restored: everything is held. */
   recover(reason: string): Promise<RecoveryView> {
@@ -215,11 +227,24 @@ export class ControlClient {
     return this.#json(path, {})
   }
 
-  #post<T>(path: string, body: unknown): Promise<T> {
+  /** Given under a key, so that it may be sent again where the answer was lost. */
+  async #order<T>(path: string, why: Why, what: Record<string, unknown> = {}): Promise<T> {
+    const { idempotencyKey = randomUUID(), ...said } = typeof why === 'string' ? { reason: why } : why
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#post(path, { ...what, ...said }, { 'idempotency-key': idempotencyKey })
+      } catch (error) {
+        if (tries >= ORDER_TRIES || !isPassing(error)) throw error
+        await delay(100 * 2 ** tries)
+      }
+    }
+  }
+
+  #post<T>(path: string, body: unknown, headers: Record<string, string> = {}): Promise<T> {
     return this.#json(path, {
       method: 'POST',
       body: JSON.stringify(body),
-      headers: { 'content-type': 'application/json', 'x-rekey-actor': this.#options.actor },
+      headers: { ...headers, 'content-type': 'application/json', 'x-rekey-actor': this.#options.actor },
     })
   }
 

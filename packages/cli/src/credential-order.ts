@@ -1,14 +1,15 @@
 import type { Command } from 'commander'
 import type { Started } from './control-answers.ts'
+import type { Why } from './control-client.ts'
 import { deadline } from './deadline.ts'
 import { parseDuration } from './duration.ts'
 import { EXIT } from './exit-code.ts'
 import { parseGeneration } from './generation.ts'
-import { reasonOption } from './reason.ts'
+import { type WhyOptions, whyOf, whyOptions } from './reason.ts'
 import type { AddVerb, Run } from './verb.ts'
 import { holdGraceMs, type WaitOptions, waitFor, waitOptions } from './wait.ts'
 
-type OrderOptions = WaitOptions & { reason: string; generation?: number[] }
+type OrderOptions = WaitOptions & WhyOptions & { generation?: number[] }
 
 /** An order about a credential, which opens a rotation or reaches the one under way. */
 export type CredentialOrder = {
@@ -22,14 +23,14 @@ export type CredentialOrder = {
   give(
     client: Run['client'],
     credential: string,
-    reason: string,
+    why: Why,
     generations: number[] | undefined,
   ): Promise<Started>
 }
 
 export function addCredentialOrder(verb: AddVerb, program: Command, order: CredentialOrder): void {
   const options = (command: Command) => {
-    reasonOption(command)
+    whyOptions(command)
     if (order.leaked)
       command.option(
         '--generation <n>',
@@ -48,7 +49,7 @@ export function addCredentialOrder(verb: AddVerb, program: Command, order: Crede
       // Read before the order is given: a typo must not leave an order that nobody waits for.
       const limits = holdGraceMs(options)
       const timeoutMs = parseDuration(options.timeout)
-      const started = await order.give(run.client, credential, options.reason, options.generation)
+      const started = await order.give(run.client, credential, whyOf(options), options.generation)
       run.print(
         options.wait ? { type: 'started', ...started } : started,
         `${started.rotation} ${order.how[started.how]}`,

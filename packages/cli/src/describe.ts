@@ -206,13 +206,16 @@ function because({
   actor,
   rule,
   reason,
+  ticket,
 }: {
   kind: string
   actor: string
   rule?: string
   reason: string
+  ticket?: string
 }) {
-  if (kind === 'order') return `ordered by ${actor}: ${reason}`
+  if (kind === 'order')
+    return `ordered by ${actor}: ${reason}${ticket === undefined ? '' : `, ticket ${ticket}`}`
   if (kind === 'leak') return `leak reported by ${actor}: ${reason}`
   return rule === undefined ? reason : `rule ${rule}: ${reason}`
 }

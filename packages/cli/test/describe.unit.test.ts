@@ -163,8 +163,8 @@ const WORDS: { [T in RotationEvent['type']]: [Data<T>, string] } = {
     'HELD: effect failed: permission_denied: no',
   ],
   HoldLifted: [
-    { reason: 'effect_failed', about: 'e', because: 'resumed by operator/ana' },
-    'no longer held: resumed by operator/ana',
+    { reason: 'effect_failed', about: 'e', because: 'resumed by operator/ana: Vault is unsealed' },
+    'no longer held: resumed by operator/ana: Vault is unsealed',
   ],
   RotationClosed: [
     { outcome: 'closed', exceptions: ['no_positive_control'] },

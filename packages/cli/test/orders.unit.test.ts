@@ -170,3 +170,51 @@ describe('list and show', () => {
     expect(out).toMatch(/^key-g2-end +rotate, offboarding +Suspended/m)
   })
 })
+
+describe('every order', () => {
+  const ORDERS: [string[], string][] = [
+    [['rotate', 'key'], 'credentials/key/rotate'],
+    [['expedite', 'key'], 'credentials/key/expedite'],
+    [['contain', 'key'], 'credentials/key/contain'],
+    [['retire', 'key'], 'credentials/key/retire'],
+    [['rollback', 'key-g2'], 'rotations/key-g2/rollback'],
+    [['hold', 'key-g2'], 'rotations/key-g2/hold'],
+    [['resume', 'key-g2'], 'rotations/key-g2/resume'],
+    [['excuse', 'n1', '--for', '1h'], 'nodes/n1/excuse'],
+    [['node', 'gone', 'n1'], 'nodes/n1/gone'],
+  ]
+  type Response = Parameters<typeof problem>[0]
+
+  test.each(ORDERS)('%j takes a ticket and a key', async (argv, path) => {
+    cli = await givenCli({ [`POST /v1/${path}`]: { id: 'key-g2', rotation: 'key-g2', how: 'opened' } })
+    const more = ['--ticket', 'INC-7', '--idempotency-key', 'INC-7/1']
+    expect((await cli.rekey([...argv, ...REASON, ...more])).exit).toBe(0)
+    expect(cli.seen[0]?.body).toMatchObject({ reason: 'in a log', ticket: 'INC-7' })
+    expect(cli.seen[0]?.headers['idempotency-key']).toBe('INC-7/1')
+  })
+
+  test.each(ORDERS)('%j is sent again under the same key where its answer is lost', async (argv, path) => {
+    let tries = 0
+    cli = await givenCli({
+      [`POST /v1/${path}`]: (_seen: unknown, response: Response) => {
+        tries++
+        if (tries === 1) return void response.destroy()
+        if (tries === 2) return problem(response, 503, 'backend_unavailable', 'PostgreSQL cannot be reached')
+        return { id: 'key-g2', rotation: 'key-g2', how: 'opened' }
+      },
+    })
+    expect((await cli.rekey([...argv, ...REASON])).exit).toBe(0)
+    const keys = cli.seen.map((seen) => seen.headers['idempotency-key'])
+    expect(keys).toEqual([keys[0], keys[0], keys[0]])
+    expect(keys[0]).toMatch(/^[0-9a-f-]{36}$/)
+  })
+
+  test('is not sent again where it was refused', async () => {
+    cli = await givenCli({
+      'POST /v1/credentials/key/rotate': (_seen: unknown, response: Response) =>
+        problem(response, 409, 'not_allowed_now', 'it was offboarded'),
+    })
+    expect((await cli.rekey(['rotate', 'key', ...REASON])).exit).toBe(1)
+    expect(cli.seen).toHaveLength(1)
+  })
+})

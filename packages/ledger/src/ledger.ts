@@ -9,6 +9,7 @@ import * as inbox from './inbox.ts'
 import { EFFECTS_CHANNEL, JOURNAL_CHANNEL, readJournal } from './journal.ts'
 import { listen } from './listen.ts'
 import { createJoinToken, declareGone, excuse, fleetLedger, loseSilent } from './nodes.ts'
+import { giveOrder, type OrderKey, type Orders } from './orders.ts'
 import * as outcomes from './outcomes.ts'
 import { acceptHead, type ChainHead, lastRecord } from './recovery/audit-head.ts'
 import { recordFound, type ToInspect, toInspect } from './recovery/inspection.ts'
@@ -39,6 +40,9 @@ export function openLedger(options: { url: string; name: string; format?: number
     /** Rotations. */
     start: (credential: string, asked: Asked) => db.transaction((tx) => startIn(tx, credential, asked)),
     submit: (rotation: string, input: Input, actor: string) => submit(db, rotation, input, actor),
+    /** What people order, at most once for a key. */
+    order: <Answer>(once: OrderKey | undefined, give: (orders: Orders) => Promise<Answer>) =>
+      giveOrder(db, once, give),
 
     /** Effects. */
     lease: (key: string, by: string, leaseMs: number) => effects.lease(db, key, by, leaseMs),

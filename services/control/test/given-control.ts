@@ -11,7 +11,11 @@ export type GivenControl = {
   url: string
   ledger: Ledger
   databaseUrl: string
-  post(path: string, body: unknown): Promise<{ status: number; body: Record<string, unknown> }>
+  post(
+    path: string,
+    body: unknown,
+    headers?: Record<string, string>,
+  ): Promise<{ status: number; body: Record<string, unknown> }>
   get(path: string): Promise<{ status: number; body: unknown }>
   close(): Promise<void>
 }
@@ -31,10 +35,10 @@ export async function givenControl(options: { fingerprints?: Fingerprints } = {}
     url,
     ledger,
     databaseUrl,
-    async post(path, body) {
+    async post(path, body, more = {}) {
       const response = await fetch(`${url}/v1/${path}`, {
         method: 'POST',
-        headers: { ...headers, 'content-type': 'application/json' },
+        headers: { ...headers, ...more, 'content-type': 'application/json' },
         body: JSON.stringify(body),
       })
       return { status: response.status, body: (await response.json()) as Record<string, unknown> }

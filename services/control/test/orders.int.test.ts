@@ -107,7 +107,7 @@ test('a rollback is taken while there is a way back, and refused with 409 after 
   expect((await watched('key-g2')).text).toContain('"outcome":"rolled-back"')
   expect(await control.post('rotations/key-g2/rollback', { reason: 'again' })).toMatchObject({
     status: 409,
-    body: { code: 'not_allowed_now', detail: 'cannot rollback key-g2: the rotation has ended (rolled-back)' },
+    body: { code: 'not_allowed_now', detail: 'key-g2: the rotation has ended (rolled-back)' },
   })
 })
 
@@ -218,4 +218,74 @@ test('a join token enrols one node, which is listed and can be declared gone', a
   expect((await control.get('nodes')).body).toMatchObject([{ node: 'n1', workload: 'chat', state: 'lost' }])
   await control.post('nodes/n1/gone', { reason: 'scrapped' })
   expect((await control.get('nodes')).body).toMatchObject([{ node: 'n1', state: 'gone' }])
+})
+
+describe('an order that is given under a key', () => {
+  const under = (key: string) => ({ 'idempotency-key': key })
+  const rotations = async () => (await control.get('rotations')).body as { id: string; followUps: number }[]
+
+  test('is carried out once, whoever repeats it and however they word it', async () => {
+    const first = await control.post('credentials/key/rotate', { reason: 'it is old' }, under('INC-7'))
+    expect(first).toMatchObject({ status: 200, body: { rotation: 'key-g1' } })
+    const repeats = await Promise.all(
+      Array.from({ length: 10 }, (_, n) =>
+        control.post(
+          'credentials/key/rotate',
+          { reason: `again ${n}`, ticket: 'INC-7' },
+          { ...under('INC-7'), 'x-rekey-actor': `ben-${n}` },
+        ),
+      ),
+    )
+    for (const repeat of repeats) expect(repeat).toEqual(first)
+    expect(await rotations()).toMatchObject([
+      { id: 'key-g1', followUps: first.body.how === 'queued' ? 1 : 0 },
+    ])
+  })
+
+  test('is carried out once where all of its repeats come at the same time', async () => {
+    workers = scriptedWorkers(control.ledger)
+    await watched('key-g1')
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, () => control.post('credentials/key/rotate', { reason: 'x' }, under('k'))),
+    )
+    expect(new Set(answers.map(({ body }) => JSON.stringify(body))).size).toBe(1)
+    expect(answers[0]).toMatchObject({ status: 200, body: { rotation: 'key-g2', how: 'opened' } })
+    await watched('key-g2')
+    expect((await rotations()).map(({ id }) => id)).toEqual(['key-g2', 'key-g1'])
+  })
+
+  test('is refused where the key was given with another order', async () => {
+    await control.post('credentials/key/rotate', { reason: 'x' }, under('k'))
+    for (const [path, body] of [
+      ['credentials/key/retire', { reason: 'x' }],
+      ['credentials/key/contain', { reason: 'x', generations: [1] }],
+      ['rotations/key-g1/hold', { reason: 'x' }],
+    ] as const)
+      expect(await control.post(path, body, under('k'))).toMatchObject({
+        status: 409,
+        body: { code: 'conflict', detail: 'the key k was given with another order' },
+      })
+  })
+
+  test('and refused, was not given: it is judged again', async () => {
+    const resume = () => control.post('rotations/key-g1/resume', { reason: 'go on' }, under('k'))
+    expect(await resume()).toMatchObject({ status: 409, body: { code: 'not_allowed_now' } })
+    await control.post('rotations/key-g1/hold', { reason: 'wait', ticket: 'OPS-1' })
+    expect(await resume()).toMatchObject({ status: 200, body: { hold: null } })
+    expect(await resume()).toMatchObject({ status: 200 })
+  })
+
+  test.each(['', 'two words', '\u00fc', 'x'.repeat(129)])('is refused under the key "%s"', async (key) => {
+    const answer = await control.post('credentials/key/rotate', { reason: 'x' }, under(key))
+    expect(answer).toMatchObject({ status: 400, body: { code: 'malformed_request' } })
+  })
+})
+
+test('a ticket is kept with the order, in the view, the journal and the record of a hold', async () => {
+  await control.post('credentials/key/contain', { reason: 'in a log', ticket: 'INC-7' })
+  const { body } = await control.get('rotations/key-g1/journal')
+  expect(JSON.stringify(body)).toContain('"ticket":"INC-7"')
+  expect(await control.post('credentials/key/rotate', { reason: 'x', ticket: 'a\nb' })).toMatchObject({
+    status: 400,
+  })
 })

@@ -14,6 +14,6 @@ export function addExpedite(verb: AddVerb, program: Command): void {
       queued: 'is under way; exactly one rotation follows it',
     },
     leaked: true,
-    give: (client, credential, reason, generations) => client.expedite(credential, reason, generations),
+    give: (client, credential, why, generations) => client.expedite(credential, why, generations),
   })
 }

@@ -13,6 +13,6 @@ export function addRetire(verb: AddVerb, program: Command): void {
       joined: 'is an offboarding already, and serves this order too',
       queued: 'is under way; the offboarding follows it',
     },
-    give: (client, credential, reason) => client.retire(credential, reason),
+    give: (client, credential, why) => client.retire(credential, why),
   })
 }

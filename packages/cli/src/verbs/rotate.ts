@@ -12,6 +12,6 @@ export function addRotate(verb: AddVerb, program: Command): void {
       joined: 'was about to start, and serves this order too',
       queued: 'is under way; exactly one rotation follows it',
     },
-    give: (client, credential, reason) => client.rotate(credential, reason),
+    give: (client, credential, why) => client.rotate(credential, why),
   })
 }

@@ -107,6 +107,7 @@ function showRotation(r: RotationDetail): string {
       ['generation', generationsOf(r)],
       ...(r.compromised.length > 0 ? [['leaked', r.compromised.join(', ')] as [string, string]] : []),
       ['cause', r.cause.rule === undefined ? r.cause.reason : `rule ${r.cause.rule}: ${r.cause.reason}`],
+      ...(r.cause.ticket === undefined ? [] : [['ticket', r.cause.ticket] as [string, string]]),
       ['causes', `${r.causes} satisfied, ${r.followUps} for the rotation after it`],
       ['opened', r.openedAt],
       ['closed', r.closedAt],

@@ -65,7 +65,7 @@ function react(rotation: Rotation, input: Input, facts: Facts): Decision {
     case 'HoldAsked':
       return holdByHuman(rotation, input.reason, input.actor, facts)
     case 'ResumeAsked':
-      return resume(rotation, input.actor, facts)
+      return resume(rotation, input.reason, input.actor, facts)
     default:
       return input satisfies never
   }

@@ -107,7 +107,7 @@ export function holdByHuman(rotation: Rotation, reason: string, actor: string, f
  * A human has seen to it: what failed for good is tried again, and what was late gets its time once more. A hold whose
  * cause is still there comes back by itself.
  */
-export function resume(rotation: Rotation, actor: string, facts: Facts): Decision {
+export function resume(rotation: Rotation, reason: string, actor: string, facts: Facts): Decision {
   if (rotation.holds.length === 0) return refuse('it is not held')
   const tracks = [rotation.successor, ...rotation.retirements].filter((t) => t !== null)
   const late = tracks.flatMap((track) => {
@@ -117,7 +117,7 @@ export function resume(rotation: Rotation, actor: string, facts: Facts): Decisio
       : []
   })
   return {
-    events: rotation.holds.map((hold) => lift(hold, `resumed by ${actor}`)),
+    events: rotation.holds.map((hold) => lift(hold, `resumed by ${actor}: ${reason}`)),
     effects: [...late, ...(find(rotation, 'overdue', rotation.id) ? [overdue(rotation, facts.now)] : [])],
     retryFailed: true,
   }

@@ -80,6 +80,8 @@ export type Cause = {
   /** Id of the event, for a change. */
   event?: string
   reason: string
+  /** Where people speak about it, for an order. */
+  ticket?: string
 }
 
 /** `replace`: a successor follows the base. `retire`: none does, and the credential ends. */

@@ -1,7 +1,8 @@
 import { Name, RekeyError } from '@rekey/contracts'
-import type { Goal, Mode } from '@rekey/core'
+import type { Cause, Goal, Mode } from '@rekey/core'
 import { z } from 'zod'
-import { ActorHeader, type Api, actorOf, answers, Order, SECURED, type Shared } from './route.ts'
+import { OrderHeaders, orderKey } from './order.ts'
+import { type Api, actorOf, answers, Order, SECURED, type Shared } from './route.ts'
 
 const Credential = z.object({
   name: z.string(),
@@ -43,6 +44,8 @@ const EmergencyOrder = Order.extend({
     .optional()
     .describe('Which leaked; without it the one in use, which is refused where two are'),
 })
+
+type Given = Parameters<typeof orderKey>[0] & { params: { name: string } }
 
 type CredentialOrder = { verb: string; mode: Mode; goal: Goal; summary: string; description: string }
 
@@ -119,24 +122,21 @@ export function credentialRoutes(api: Api, { ledger }: Shared): void {
     api.post(
       `/credentials/:name/${order.verb}`,
       { schema: { ...orderSchema(order), body: Order } },
-      async ({ params, body, headers }) => give(order, params.name, actorOf(headers), body.reason, []),
+      async (request) => give(order, request, []),
     )
   for (const order of EMERGENCIES)
     api.post(
       `/credentials/:name/${order.verb}`,
       { schema: { ...orderSchema(order), body: EmergencyOrder } },
-      async ({ params, body, headers }) =>
-        give(order, params.name, actorOf(headers), body.reason, [...new Set(body.generations)]),
+      async (request) => give(order, request, [...new Set(request.body.generations)]),
     )
 
-  function give(
-    { mode, goal }: CredentialOrder,
-    credential: string,
-    actor: string,
-    reason: string,
-    compromised: number[],
-  ) {
-    return ledger.start(credential, { cause: { kind: 'order', actor, reason }, mode, goal, compromised })
+  function give({ mode, goal }: CredentialOrder, request: Given, compromised: number[]) {
+    const { params, body, headers } = request
+    const { reason, ticket } = body
+    const cause: Cause = { kind: 'order', actor: actorOf(headers), reason, ...(ticket && { ticket }) }
+    const asked = { cause, mode, goal, compromised }
+    return ledger.order(orderKey(request), (orders) => orders.start(params.name, asked))
   }
 }
 
@@ -146,7 +146,7 @@ function orderSchema({ summary, description }: CredentialOrder) {
     description,
     tags,
     security: SECURED,
-    headers: ActorHeader,
+    headers: OrderHeaders,
     params: z.object({ name: Name }),
     response: answers(Started),
   }

@@ -1,5 +1,6 @@
 import { Name } from '@rekey/contracts'
 import { z } from 'zod'
+import { OrderHeaders, orderKey, worded } from './order.ts'
 import { ActorHeader, type Api, actorOf, answers, Order, SECURED, type Shared } from './route.ts'
 
 const Node = z.object({
@@ -52,14 +53,16 @@ export function nodeRoutes(api: Api, { ledger }: Shared): void {
         description: 'Only the platform or a human can say that; silence never does.',
         tags,
         security: SECURED,
-        headers: ActorHeader,
+        headers: OrderHeaders,
         params,
         body: Order,
         response: answers(z.object({ node: z.string(), state: z.literal('gone') })),
       },
     },
-    async ({ params: { name }, body, headers }) => {
-      await ledger.declareGone(name, actorOf(headers), body.reason)
+    async (request) => {
+      const { name } = request.params
+      const actor = actorOf(request.headers)
+      await ledger.order(orderKey(request), (orders) => orders.declareGone(name, actor, worded(request.body)))
       return { node: name, state: 'gone' as const }
     },
   )
@@ -72,7 +75,7 @@ export function nodeRoutes(api: Api, { ledger }: Shared): void {
           'A value that dies meanwhile is dead except on this node: the outcome says so. It must refuse what is dead all the same.',
         tags,
         security: SECURED,
-        headers: ActorHeader,
+        headers: OrderHeaders,
         params,
         body: Order.extend({
           credential: Name.optional().describe('Left out: every credential that the node holds'),
@@ -83,9 +86,12 @@ export function nodeRoutes(api: Api, { ledger }: Shared): void {
         ),
       },
     },
-    async ({ params: { name }, body: { credential, reason, forMs }, headers }) => {
-      const about = credential === undefined ? {} : { credential }
-      await ledger.excuse(name, { ...about, actor: actorOf(headers), reason, forMs })
+    async (request) => {
+      const { name } = request.params
+      const { credential, forMs } = request.body
+      const about = { actor: actorOf(request.headers), reason: worded(request.body), forMs }
+      const of = credential === undefined ? about : { ...about, credential }
+      await ledger.order(orderKey(request), (orders) => orders.excuse(name, of))
       return { node: name, credential: credential ?? null, forMs }
     },
   )

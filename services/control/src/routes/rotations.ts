@@ -1,17 +1,8 @@
 import { Name, RekeyError } from '@rekey/contracts'
 import { type Input, MODES } from '@rekey/core'
 import { z } from 'zod'
-import {
-  ActorHeader,
-  type Api,
-  actorOf,
-  answers,
-  count,
-  Order,
-  RotationId,
-  SECURED,
-  type Shared,
-} from './route.ts'
+import { OrderHeaders, orderKey, worded } from './order.ts'
+import { type Api, actorOf, answers, count, Order, RotationId, SECURED, type Shared } from './route.ts'
 
 const Hold = z.object({
   reason: z.string(),
@@ -37,6 +28,7 @@ const Rotation = z.object({
     rule: z.string().optional(),
     event: z.string().optional(),
     reason: z.string(),
+    ticket: z.string().optional(),
   }),
   causes: z.number().int().describe('How many causes it satisfies'),
   followUps: z.number().int().describe('Causes that exactly one rotation will follow for'),
@@ -165,17 +157,17 @@ export function rotationRoutes(api: Api, { ledger }: Shared): void {
           description: '409 `not_allowed_now` where the rotation is past the step at which that is possible.',
           tags,
           security: SECURED,
-          headers: ActorHeader,
+          headers: OrderHeaders,
           params,
           body: Order,
           response: answers(Rotation),
         },
       },
-      async ({ params: { id }, body: { reason }, headers }) => {
-        const actor = actorOf(headers)
-        const input: Input = { type, actor, reason }
-        const { refusal } = await ledger.submit(id, input, actor)
-        if (refusal !== undefined) throw new RekeyError('not_allowed_now', `cannot ${verb} ${id}: ${refusal}`)
+      async (request) => {
+        const { id } = request.params
+        const actor = actorOf(request.headers)
+        const input: Input = { type, actor, reason: worded(request.body) }
+        await ledger.order(orderKey(request), (orders) => orders.submit(id, input, actor))
         return ledger.showRotation(id)
       },
     )

@@ -52,7 +52,10 @@ export function actorOf(headers: z.infer<typeof ActorHeader>): string {
   return `operator/${headers['x-rekey-actor']}`
 }
 
-export const Order = z.strictObject({ reason: plainText(500) })
+export const Order = z.strictObject({
+  reason: plainText(500),
+  ticket: plainText(100).optional().describe('Where people speak about it, such as INC-4711'),
+})
 
 export const RotationId = z.string().regex(/^[a-z0-9-]{1,80}$/, 'an id such as chat-gateway-key-g2')
 
