@@ -1,16 +1,14 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { Document } from '@rekey/contracts'
 import { expect, test } from 'vitest'
 import { parseAllDocuments } from 'yaml'
 
-const folder = new URL('../examples/chat-gateway/', import.meta.url)
+const examples = new URL('../examples/', import.meta.url)
 
-test.each(readdirSync(folder).filter((name) => name.endsWith('.yaml')))(
-  'examples/chat-gateway/%s can be applied',
-  (name) => {
-    const documents = parseAllDocuments(readFileSync(new URL(name, folder), 'utf8'))
-    expect(documents.length).toBeGreaterThan(0)
-    for (const document of documents)
-      expect(Document.safeParse(document.toJS()).error?.issues ?? []).toEqual([])
-  },
-)
+test.each(globSync('*/*.yaml', { cwd: fileURLToPath(examples) }))('examples/%s can be applied', (name) => {
+  const documents = parseAllDocuments(readFileSync(new URL(name, examples), 'utf8'))
+  expect(documents.length).toBeGreaterThan(0)
+  for (const document of documents)
+    expect(Document.safeParse(document.toJS()).error?.issues ?? []).toEqual([])
+})

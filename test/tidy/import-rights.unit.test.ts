@@ -13,6 +13,7 @@ const PACKAGES: Record<string, { may: string[]; types?: string[] }> = {
   audit: { may: ['contracts', 'core'] },
   ledger: { may: ['contracts', 'core'] },
   queues: { may: ['runtime'] },
+  notify: { may: ['contracts', 'core'], types: ['ledger'] },
   runtime: { may: ['contracts'] },
   testing: { may: ['contracts', 'core'] },
   'backend-vault': { may: ['contracts'] },

@@ -21,6 +21,8 @@ import { parseAllDocuments } from 'yaml'
 
 export const CREDENTIAL = 'chat-gateway-key'
 export const WORKLOAD = 'chat-gateway'
+/** Who answers for it, as the example says. */
+export const OWNER = 'team-inference'
 export const CLIENTS = 16
 export const STREAMS = 6
 const EXAMPLES = fileURLToPath(new URL('../../../examples/chat-gateway/', import.meta.url))

@@ -51,6 +51,16 @@ export type LedgerEvent =
       /** How many credentials are still held. */
       left: number
     }
+  | {
+      type: 'NotificationFailed'
+      owner: string
+      target: string
+      rotation: string
+      attempt: number
+      /** Nobody tries any more. */
+      gaveUp: boolean
+      error: string
+    }
   | { type: 'AuditHeartbeat'; intervalMs: number }
 
 export type JournalEvent = RotationEvent | LedgerEvent

@@ -61,6 +61,18 @@ export function ledgerDeed(event: LedgerEvent): Deed | undefined {
     case 'CredentialInspected':
     case 'CredentialReleased':
       return recoveryDeed(event)
+    case 'NotificationFailed': {
+      const { owner, target, rotation, attempt, gaveUp, error } = event
+      const uid = `owner/${owner}/${target}`
+      return {
+        class: 'entity',
+        activity: { other: 'Notify' },
+        entity: { type: 'Notification target', uid, name: target },
+        message: `${owner} is not told of ${rotation} at ${target}, after ${attempt} attempts${gaveUp ? ', and nobody tries any more' : ''}: ${error}`,
+        failed: true,
+        severity: gaveUp ? 'High' : 'Medium',
+      }
+    }
     case 'AuditHeartbeat':
       return { class: 'heartbeat', message: `the auditor works; next in ${event.intervalMs} ms` }
     default:

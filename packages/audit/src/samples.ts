@@ -293,6 +293,15 @@ const LEDGER_SAMPLES: Samples<LedgerEvent> = {
       left: 0,
     },
   ],
+  NotificationFailed: [false, true].map((gaveUp) => ({
+    type: 'NotificationFailed',
+    owner: 'team-ai',
+    target: 'on-call',
+    rotation: 'chat-g2',
+    attempt: gaveUp ? 30 : 3,
+    gaveUp,
+    error: 'it answered 503',
+  })),
   AuditHeartbeat: [{ type: 'AuditHeartbeat', intervalMs: 60_000 }],
 }
 
@@ -307,6 +316,7 @@ const streamOf = {
   RecoveryStarted: 'recovery',
   CredentialInspected: 'recovery',
   CredentialReleased: 'recovery',
+  NotificationFailed: 'owner/team-ai',
   AuditHeartbeat: 'audit',
 } satisfies Record<LedgerEvent['type'], string>
 

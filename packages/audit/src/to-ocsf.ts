@@ -110,6 +110,7 @@ const LEDGER_TYPES: Record<LedgerEvent['type'], true> = {
   RecoveryStarted: true,
   CredentialInspected: true,
   CredentialReleased: true,
+  NotificationFailed: true,
   AuditHeartbeat: true,
 }
 

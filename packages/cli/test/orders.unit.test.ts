@@ -127,6 +127,7 @@ describe('list and show', () => {
     waves: [],
     nodes: [],
     effects: [],
+    notifications: [],
   }
   const offboarding = {
     ...rotation,

@@ -150,7 +150,57 @@ export const RuleSpec = z.strictObject({
 })
 export type RuleSpec = z.infer<typeof RuleSpec>
 
+export const Severity = z.enum(['info', 'warning', 'critical'])
+export type Severity = z.infer<typeof Severity>
+
+/** A secret never goes over a wire in the clear; a receiver on the same host needs no TLS. */
+export const TargetUrl = z.url({ protocol: /^https?$/ }).refine((text) => {
+  const url = URL.parse(text)
+  return url?.protocol === 'https:' || ['127.0.0.1', '[::1]', 'localhost'].includes(url?.hostname ?? '')
+}, 'must be https, but on the same host')
+
+const target = <K extends string, S extends z.ZodRawShape>(kind: K, shape: S) =>
+  z.strictObject({
+    name: Name,
+    kind: z.literal(kind),
+    /** What is less severe is not told here. */
+    severity: Severity.default('info'),
+    ...shape,
+  })
+
+/** The name of a file at the conductor, in the folder REKEY_NOTIFY_SECRETS_DIR: configuration holds no secret. */
+const SecretFile = Name
+
+/** Where people are told. */
+export const TargetSpec = z.discriminatedUnion('kind', [
+  /** Posts the notice as JSON. The file holds its URL, where that is a secret. */
+  target('webhook', { url: TargetUrl.optional(), secretFile: SecretFile.optional() }),
+  /** Slack's incoming webhooks, and what speaks like them. The file holds the URL. */
+  target('slack', { secretFile: SecretFile }),
+  /** PagerDuty's Events API v2, and what speaks like it. The file holds the routing key. */
+  target('pagerduty', { url: TargetUrl.optional(), secretFile: SecretFile }),
+])
+export type TargetSpec = z.infer<typeof TargetSpec>
+
+/** Who answers for workloads: `spec.owner` of a workload names it. */
+export const OwnerSpec = z.strictObject({
+  notify: z
+    .array(TargetSpec)
+    .max(20)
+    .refine(
+      (targets) => new Set(targets.map((t) => t.name)).size === targets.length,
+      'target names must differ',
+    )
+    .refine(
+      (targets) =>
+        targets.every((t) => t.kind !== 'webhook' || (t.url === undefined) !== (t.secretFile === undefined)),
+      'a webhook has a url, or a secretFile that holds it',
+    ),
+})
+export type OwnerSpec = z.infer<typeof OwnerSpec>
+
 export const Document = z.discriminatedUnion('kind', [
+  envelope('Owner', OwnerSpec),
   envelope('Workload', WorkloadSpec),
   envelope('Credential', CredentialSpec),
   envelope('Rule', RuleSpec),

@@ -34,7 +34,7 @@ export async function configure(
     if (faults.length > 0) throw new RekeyError('invalid_configuration', faults.join('; '))
     if (!options.apply) return changes
     // Workloads before credentials before rules, because each refers to the one before.
-    for (const kind of ['Workload', 'Credential', 'Rule'] as const)
+    for (const kind of ['Owner', 'Workload', 'Credential', 'Rule'] as const)
       for (const document of documents.filter((d) => d.kind === kind)) {
         const change = changes.find((c) => c.kind === kind && c.name === document.metadata.name)
         if (change && change.action !== 'unchanged') await write(tx, document, change, options.actor)
@@ -62,7 +62,12 @@ async function readAll(tx: Queryable): Promise<Existing> {
     const { rows } = await tx.query(`select name, spec from ${table}`)
     return new Map(rows.map((row): [string, Record<string, unknown>] => [row.name, row.spec]))
   }
-  return { Workload: await read('workload'), Credential: await read('credential'), Rule: await read('rule') }
+  return {
+    Owner: await read('owner'),
+    Workload: await read('workload'),
+    Credential: await read('credential'),
+    Rule: await read('rule'),
+  }
 }
 
 function duplicates(documents: Document[]): string[] {
@@ -116,6 +121,7 @@ function canonical(value: unknown): string | undefined {
 
 /** Fields that decide where a live value is: changing them would lose it. */
 const FROZEN = {
+  Owner: [],
   Workload: ['spec.spiffeId'],
   Credential: ['spec.workload', 'spec.purpose', 'spec.direction', 'spec.stores'],
   Rule: [],
@@ -152,6 +158,12 @@ async function write(
     }
     case 'Credential':
       await writeCredential(tx, name, document.spec, change, actor)
+      return
+    case 'Owner':
+      await tx.query(
+        'insert into owner (name, spec) values ($1, $2) on conflict (name) do update set spec = excluded.spec',
+        [name, spec],
+      )
       return
     case 'Rule':
       await tx.query(

@@ -9,6 +9,7 @@ import * as inbox from './inbox.ts'
 import { EFFECTS_CHANNEL, JOURNAL_CHANNEL, readJournal } from './journal.ts'
 import { listen } from './listen.ts'
 import { createJoinToken, declareGone, excuse, fleetLedger, loseSilent } from './nodes.ts'
+import * as notifications from './notifications.ts'
 import { giveOrder, type OrderKey, type Orders } from './orders.ts'
 import * as outcomes from './outcomes.ts'
 import { acceptHead, type ChainHead, lastRecord } from './recovery/audit-head.ts'
@@ -65,6 +66,20 @@ export function openLedger(options: { url: string; name: string; format?: number
     /** Nodes that were not heard of for so long are shown as lost; it ends no proof and excuses nothing. */
     loseSilent: (ms: number) => loseSilent(db, ms),
     instancesOf: (nodes: string[]) => views.instancesOf(db, nodes),
+
+    /** Telling people. */
+    raiseNotifications: <N extends notifications.Noticed>(
+      types: readonly string[],
+      noticeOf: (entry: notifications.NoticedEntry) => N | undefined,
+    ) => notifications.raiseNotifications(db, types, noticeOf),
+    claimNotifications: <N>(limit: number) => notifications.claimNotifications<N>(db, limit),
+    recordSent: (claimed: notifications.Claimed<unknown>) => notifications.recordSent(db, claimed),
+    recordNotSent: (
+      claimed: notifications.Claimed<unknown>,
+      failure: Parameters<typeof notifications.recordNotSent>[2],
+      actor: string,
+    ) => notifications.recordNotSent(db, claimed, failure, actor),
+    nextNotificationMs: () => notifications.nextNotificationMs(db),
 
     /** Configuration. */
     configure: (documents: Document[], run: { apply: boolean; actor: string }) =>

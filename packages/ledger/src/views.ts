@@ -3,6 +3,7 @@ import { type Hold, phaseOf, type Rotation, unmet } from '@rekey/core'
 import type { Database } from './database.ts'
 import { readFacts } from './facts.ts'
 import { isNewer, readState, type Stored } from './format.ts'
+import { listNotifications, type NotificationView } from './notifications.ts'
 
 /** A rotation as people see it. */
 export type RotationView = {
@@ -48,6 +49,7 @@ export type RotationDetail = RotationView & {
   waves: { purpose: string; wave: number; of: number; nodes: string[] }[]
   nodes: NodeView[]
   effects: { key: string; kind: string; state: string; attempt: number; outcome: unknown }[]
+  notifications: NotificationView[]
 }
 
 export type CredentialView = {
@@ -133,6 +135,7 @@ export async function showRotation(db: Database, id: string): Promise<RotationDe
     ),
     nodes: await listPlacements(db, rotation.credential),
     effects: await listEffects(db, id),
+    notifications: await listNotifications(db, id),
   }
 }
 
@@ -202,6 +205,7 @@ async function showNewer(db: Database, row: Row): Promise<RotationDetail> {
     waves: [],
     nodes: await listPlacements(db, shown.credential),
     effects: await listEffects(db, shown.id),
+    notifications: await listNotifications(db, shown.id),
   }
 }
 

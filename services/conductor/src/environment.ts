@@ -10,6 +10,8 @@ export const Environment = z.object({
   REKEY_RESEND_MS: millis(2_000),
   /** How long to sleep at the most, where nothing is announced. */
   REKEY_POLL_MS: millis(1_000),
+  /** A folder with the secrets of notification targets, one file each; without it only those without one are told. */
+  REKEY_NOTIFY_SECRETS_DIR: z.string().min(1).optional(),
   /** A node that was not heard of for this long is shown as lost. */
   REKEY_LOST_MS: millis(15_000),
 })

@@ -2,6 +2,7 @@ import { migrate, openLedger } from '@rekey/ledger'
 import { connectQueues } from '@rekey/queues'
 import { Bell, createLogger, onShutdown, readConfig, retrying, serveHealth } from '@rekey/runtime'
 import { Environment } from './environment.ts'
+import { notifier } from './notify.ts'
 import { relay } from './relay.ts'
 
 const env = readConfig(Environment)
@@ -24,7 +25,8 @@ const listener = ledger.onEffects(() => {
 queues.onReady(() => work.ring())
 const health = await serveHealth({ port: env.HEALTH_PORT, checks: [{ name: 'ledger', run: ledger.ping }] })
 
-// Two loops, so that Redis being away delays wake-ups only, never a deadline.
+const notices = notifier({ ledger, logger, secretsDir: env.REKEY_NOTIFY_SECRETS_DIR })
+// Loops of their own, so that Redis being away delays wake-ups only, and a target that hangs only other notices.
 const loops = [
   loop(
     'relay',
@@ -34,12 +36,15 @@ const loops = [
     async () => (queues.isReady() ? ledger.nextWorkMs(env.REKEY_RESEND_MS) : undefined),
   ),
   loop('timers', timers, fireTimers, ledger.nextTimerMs),
+  // Nobody rings: a second more or less is nothing to people.
+  loop('notify', new Bell(), async () => Number(await notices.round()), ledger.nextNotificationMs),
 ]
 logger.info({ healthPort: health.port }, 'conductor started')
 
 onShutdown(logger, async () => {
   ending.abort()
   await Promise.all(loops)
+  await notices.idle()
   await Promise.all([listener.close(), health.close(), queues.close()])
   await ledger.close()
 })

@@ -6,7 +6,8 @@ import type { CaseName, Seen } from './leaked-key.ts'
 const WHO_MS_MAX = 1_000
 
 export function judge(name: CaseName, seen: Seen): Check[] {
-  const { who, said, leaked, expedite, knocks, tally, generation } = seen
+  const { who, said, leaked, expedite, knocks, tally, generation, told } = seen
+  const alarm = told.find(({ severity, resolves }) => severity === 'critical' && !resolves)
   const [first] = who.found
   const all = (answers: number[], status: number) =>
     answers.length === 3 && answers.every((a) => a === status)
@@ -28,6 +29,11 @@ export function judge(name: CaseName, seen: Seen): Check[] {
       'no failed request',
       tally.ok > 0 && tally.failed === 0 && tally.streamsFailed === 0,
       [trafficOf(tally), ...tally.failures].join('; '),
+    ),
+    check(
+      'the owner was told of the leak and of its end',
+      alarm !== undefined && told.at(-1)?.resolves === true,
+      `${told.length} notices; the first alarm: ${alarm?.summary}`,
     ),
     check('the pasted string is nowhere', !said.includes(leaked.reveal()), 'in nothing that was said'),
   ]

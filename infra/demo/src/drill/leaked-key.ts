@@ -6,6 +6,7 @@ import type { Display } from '../display.ts'
 import { CREDENTIAL, knock, type Stage, startLoad } from '../stage.ts'
 import { until } from '../until.ts'
 import { rekey } from './command-line.ts'
+import type { OnCall, Told } from './on-call.ts'
 
 export const CASE_NAMES = ['routine', 'half-way', 'servers-down'] as const
 export type CaseName = (typeof CASE_NAMES)[number]
@@ -21,16 +22,16 @@ export type Seen = {
   knocks: { before: number[]; after: number[]; next: number[] }
   tally: Tally
   generation: number
+  /** What the owner was told of the rotation. */
+  told: Told[]
 }
+
+export type Scene = { stage: Stage; readers: Readers; display: Display; onCall: OnCall }
 
 const ROTATION_MS = 90_000
 
-export async function leakedKey(
-  name: CaseName,
-  stage: Stage,
-  readers: Readers,
-  display: Display,
-): Promise<Seen> {
+export async function leakedKey(name: CaseName, scene: Scene): Promise<Seen> {
+  const { stage, readers, display } = scene
   display.title(`Leaked key: ${name}`)
   await until('no rotation is under way', async () => {
     const { openRotation, currentGeneration } = await stage.control.credential(CREDENTIAL)
@@ -48,7 +49,7 @@ export async function leakedKey(
     const before = await knock(stage, leaked)
     await prepare(name, stage, display)
     return {
-      ...(await act(stage, readers, display, clients, { leaked, generation, before })),
+      ...(await act(scene, clients, { leaked, generation, before })),
       leaked,
       generation,
     }
@@ -80,9 +81,7 @@ async function prepare(name: CaseName, stage: Stage, display: Display): Promise<
 }
 
 async function act(
-  stage: Stage,
-  readers: Readers,
-  display: Display,
+  { stage, readers, display, onCall }: Scene,
   clients: Clients,
   { leaked, generation, before }: { leaked: Secret; generation: number; before: number[] },
 ): Promise<Omit<Seen, 'leaked' | 'generation'>> {
@@ -105,13 +104,21 @@ async function act(
   const [after, next] = [await knock(stage, leaked), await knock(stage, (await inUse(readers)).value)]
   const tally = await clients.stop()
   display.counters(tally)
+  const told = () => onCall.told.filter((notice) => notice.rotation === rotation)
+  await until('the owner is told of the end', () => told().some((notice) => isEnd(notice, rotation)))
+  for (const { severity, summary } of told()) display.say(`the owner is told (${severity}): ${summary}`)
   return {
     who,
     said: who.said + ordered.out + ordered.err,
     expedite: { exit: end === 'closed' ? 0 : 1, ms },
     knocks: { before, after, next },
     tally,
+    told: told(),
   }
+}
+
+function isEnd({ about, resolves }: Told, rotation: string): boolean {
+  return resolves && about === `${rotation}/emergency`
 }
 
 /** The command line as somebody would use it, with the key on stdin. */

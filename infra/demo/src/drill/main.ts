@@ -1,9 +1,10 @@
 import { parseArgs } from 'node:util'
 import { Complaint } from '@rekey/local'
 import { type Check, Display } from '../display.ts'
-import { openReaders, setStage } from '../stage.ts'
+import { OWNER, openReaders, setStage } from '../stage.ts'
 import { judge } from './judge.ts'
 import { CASE_NAMES, type CaseName, leakedKey } from './leaked-key.ts'
+import { startOnCall } from './on-call.ts'
 
 const HELP = `Usage: pnpm drill leaked-key [case...] [--json]
 
@@ -49,10 +50,15 @@ async function run(cases: CaseName[], json: boolean): Promise<number> {
   display.title('The stage')
   const stage = await setStage((line) => display.say(line))
   const readers = openReaders(stage)
+  const onCall = await startOnCall()
   const checks: Check[] = []
   try {
-    for (const name of cases) checks.push(...judge(name, await leakedKey(name, stage, readers, display)))
+    display.say(`${OWNER} is told at a webhook`)
+    await stage.control.configure([ownerTold(onCall.url)], true)
+    for (const name of cases)
+      checks.push(...judge(name, await leakedKey(name, { stage, readers, display, onCall })))
   } finally {
+    await onCall.close()
     readers.close()
     await stage.close()
   }
@@ -60,6 +66,11 @@ async function run(cases: CaseName[], json: boolean): Promise<number> {
   if (json) process.stdout.write(`${JSON.stringify({ ok, checks }, null, 2)}\n`)
   display.verdict(checks)
   return ok ? EXIT.done : EXIT.failed
+}
+
+function ownerTold(url: string): object {
+  const notify = [{ name: 'on-call', kind: 'webhook', url }]
+  return { apiVersion: 'rekey.dev/v1', kind: 'Owner', metadata: { name: OWNER }, spec: { notify } }
 }
 
 const asked = options()

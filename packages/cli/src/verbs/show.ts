@@ -97,6 +97,12 @@ function showRotation(r: RotationDetail): string {
   const effects = r.effects
     .filter((e) => e.kind !== 'timer')
     .map((e) => [e.key.slice(r.id.length + 1), e.state, e.attempt])
+  const told = r.notifications.map((n) => [
+    `${n.owner}/${n.target}`,
+    n.error === null ? n.state : `${n.state}: ${n.error}`,
+    n.attempts,
+    n.summary,
+  ])
   return [
     sheet([
       ['rotation', r.id],
@@ -119,5 +125,6 @@ function showRotation(r: RotationDetail): string {
     table(['NODE', 'STATE', 'SHALL HOLD', 'PROVED', 'USE', 'REFUSED WITH'], nodes),
     '',
     table(['EFFECT', 'STATE', 'ATTEMPTS'], effects),
+    table(['TOLD', 'STATE', 'ATTEMPTS', 'WHAT'], told),
   ].join('\n')
 }

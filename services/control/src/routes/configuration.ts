@@ -4,7 +4,7 @@ import { placeFaults, readDocuments } from '../documents.ts'
 import { ActorHeader, type Api, actorOf, answers, SECURED, type Shared } from './route.ts'
 
 const ConfigurationChange = z.object({
-  kind: z.enum(['Workload', 'Credential', 'Rule']),
+  kind: z.enum(['Owner', 'Workload', 'Credential', 'Rule']),
   name: z.string(),
   action: z.enum(['create', 'update', 'unchanged']),
   fields: z.array(z.string()),
@@ -23,7 +23,10 @@ export function configurationRoutes(api: Api, { ledger }: Shared): void {
         security: SECURED,
         headers: ActorHeader,
         body: z.strictObject({
-          documents: z.array(z.unknown()).max(5_000).describe('Workload, Credential and Rule documents'),
+          documents: z
+            .array(z.unknown())
+            .max(5_000)
+            .describe('Owner, Workload, Credential and Rule documents'),
           apply: z.boolean().describe('False: only say what would change'),
         }),
         response: answers(z.object({ applied: z.boolean(), changes: z.array(ConfigurationChange) })),

@@ -79,6 +79,19 @@ const RotationDetail = Rotation.extend({
       outcome: z.unknown(),
     }),
   ),
+  notifications: z
+    .array(
+      z.object({
+        owner: z.string(),
+        target: z.string(),
+        summary: z.string(),
+        state: z.enum(['pending', 'sent', 'failed']),
+        attempts: z.number().int(),
+        error: z.string().nullable(),
+        at: z.string(),
+      }),
+    )
+    .describe('What its owner was told of it, or is to be told'),
 })
 
 export const JournalEntry = z.object({

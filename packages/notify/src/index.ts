@@ -1,0 +1,2 @@
+export { messageFor } from './message.ts'
+export { NOTICED_TYPES, type Notice, noticeOf } from './notice.ts'
