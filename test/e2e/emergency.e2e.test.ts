@@ -1,4 +1,5 @@
 import type { Secret } from '@rekey/contracts'
+import { Kafka, logLevel } from 'kafkajs'
 import { afterEach, describe, expect, inject, test } from 'vitest'
 import { startWorld, type World } from './world.ts'
 
@@ -27,6 +28,27 @@ async function reaches(rotation: string, step: string): Promise<void> {
   throw new Error(`${rotation} ended before ${step}`)
 }
 
+/** Says on the emitter's topic that a value of the credential was seen somewhere. */
+async function report(id: string, generation?: number): Promise<void> {
+  const { kafkaBrokers } = inject('stack')
+  const producer = new Kafka({ brokers: kafkaBrokers, logLevel: logLevel.NOTHING }).producer()
+  await producer.connect()
+  const type = 'dev.cdeventsx.rekey-credential.leaked.0.1.0'
+  const about = { id, source: '/scanner', type }
+  const context = { specversion: '0.5.1', ...about, timestamp: new Date().toISOString() }
+  const content = { where: 'a build log', ...(generation !== undefined && { generation }) }
+  const data = { context, subject: { id: world.credential, content } }
+  const headers = { 'content-type': 'application/cloudevents+json' }
+  const value = JSON.stringify({ specversion: '1.0', ...about, datacontenttype: 'application/json', data })
+  const topic = `rekey.changes.${world.emitter}.v1`
+  await producer.send({ topic, acks: -1, messages: [{ key: world.credential, value, headers }] })
+  await producer.disconnect()
+}
+
+async function verdictOf(id: string): Promise<string | undefined> {
+  return (await world.control.verdict(id, '/scanner'))?.verdict
+}
+
 describe('a leaked key', () => {
   test('is expedited: replaced and dead, without a failed request or a long drain', async () => {
     // A drain that a routine rotation would wait a minute for.
@@ -45,6 +67,23 @@ describe('a leaked key', () => {
     // It did not wait for the audit topic.
     const types = await typesOf(rotation)
     expect(types[types.indexOf('RevocationAnnounced') + 1]).toBe('RevocationStarted')
+  })
+
+  test('that a scanner reports on Kafka is expedited, and later reports of it change nothing', async () => {
+    world = await startWorld({ stack: inject('stack'), rollout: { quietMs: 60_000, expediteDrainMs: 2_000 } })
+    const clients = world.clients()
+    const old = await current()
+    await Promise.all([report('one', 1), report('two', 1), report('three')])
+    const rotation = `${world.credential}-g2`
+    await expect.poll(() => verdictOf('three'), { timeout: 20_000 }).toBeDefined()
+    expect(await world.ended(rotation)).toBe('closed')
+    const { failed, failures } = await clients.stop()
+    expect({ failed, failures }).toEqual({ failed: 0, failures: [] })
+    expect(await world.knock(old)).toEqual([401, 401])
+    expect(await world.control.rotation(rotation)).toMatchObject({ mode: 'expedite', compromised: [1] })
+    await report('late', 1)
+    await expect.poll(() => verdictOf('late'), { timeout: 20_000 }).toBe('no-change')
+    expect(await world.control.rotations({ credential: world.credential })).toHaveLength(2)
   })
 
   test('is contained: refused everywhere before the next one is even up', async () => {

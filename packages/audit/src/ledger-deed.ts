@@ -20,6 +20,17 @@ export function ledgerDeed(event: LedgerEvent): Deed | undefined {
           severity: 'Low',
           resource: entity,
         }
+      if (event.verdict === 'refused' || event.verdict === 'unknown-credential')
+        return {
+          class: 'detection',
+          activity: 'Create',
+          uid: `leak/${entity.uid}`,
+          title: 'A leak was reported, and nothing was done',
+          control: 'Every leaked value is ended',
+          message,
+          severity: 'High',
+          resource: entity,
+        }
       const failed = event.verdict === 'rejected'
       const severity = failed ? 'Low' : 'Informational'
       return { class: 'entity', activity: { other: 'Judge' }, entity, message, failed, severity }

@@ -223,6 +223,8 @@ const LEDGER_SAMPLES: Samples<LedgerEvent> = {
       'duplicate',
       'conflict',
       'rejected',
+      'unknown-credential',
+      'refused',
     ] as const
   ).map((verdict) => ({
     ...judged,

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { Change } from '@rekey/core'
+import type { Change, Leak } from '@rekey/core'
 import { type CloudEvent, decode, toChange } from '@rekey/events'
 import { Complaint } from './complaint.ts'
 import type { Terminal } from './terminal.ts'
@@ -8,7 +8,7 @@ import type { Terminal } from './terminal.ts'
 export async function readEvent(
   path: string,
   terminal: Terminal,
-): Promise<{ event: CloudEvent; change: Change; json: unknown }> {
+): Promise<{ event: CloudEvent; change: Change | Leak; json: unknown }> {
   const file = path === '-' ? 'stdin' : path
   const value = path === '-' ? Buffer.from(await terminal.input()) : read(path)
   const decoded = decode({ key: null, value, headers: { 'content-type': 'application/cloudevents+json' } })

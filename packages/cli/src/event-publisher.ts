@@ -7,7 +7,11 @@ import { Complaint } from './complaint.ts'
  */
 export async function publish(
   event: CloudEvent,
-  to: { brokers: string | undefined; emitter: string; workload: string },
+  to: {
+    brokers: string | undefined
+    emitter: string /** A workload or a credential: what is said of one is kept in order. */
+    about: string
+  },
 ): Promise<{ topic: string; partition: number }> {
   const topic = changesTopic(to.emitter)
   const brokers = (to.brokers ?? '').split(',').flatMap((part) => part.trim() || [])
@@ -31,7 +35,7 @@ export async function publish(
   const producer = kafka.producer({ allowAutoTopicCreation: false, idempotent: true, maxInFlightRequests: 1 })
   try {
     await producer.connect()
-    const record = { ...encode(event, 'structured'), key: to.workload }
+    const record = { ...encode(event, 'structured'), key: to.about }
     const [sent] = await producer.send({ topic, acks: -1, messages: [record] })
     return { topic, partition: sent?.partition ?? 0 }
   } catch (error) {

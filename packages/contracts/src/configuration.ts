@@ -124,6 +124,8 @@ export const CredentialSpec = z.strictObject({
       (stores) => stores.some((s) => s.kind === 'vault-kv'),
       'at least one vault-kv store is needed: agents read values from it',
     ),
+  /** What a report that it leaked starts. A containment fails the requests of whoever still uses the value. */
+  onLeak: z.enum(['expedite', 'contain']).default('expedite'),
   rollout: RolloutSpec.prefault({}),
 })
 export type CredentialSpec = z.infer<typeof CredentialSpec>

@@ -16,6 +16,10 @@ export const Verdict = z.object({
     /** A real change that no rule names: a finding, not silence. */
     'no-rule',
     'unknown-workload',
+    /** A leak report about a credential, or a generation, that there is not. */
+    'unknown-credential',
+    /** A leak report that cannot be acted on as things stand: a human must. See `reason`. */
+    'refused',
     /** This (source, id) was judged before with the same content. */
     'duplicate',
     /** This (source, id) was judged before with OTHER content: refused and alarmed. */
@@ -24,12 +28,13 @@ export const Verdict = z.object({
     'rejected',
   ]),
   reason: z.string(),
-  /** One entry for each credential that a rule named. */
+  /** One entry for each credential that a rule named, or that leaked. */
   rotations: z.array(
     z.object({
       credential: z.string(),
       rotation: z.string(),
-      rule: z.string(),
+      /** Absent: a leak report asks no rule. */
+      rule: z.string().optional(),
       how: z.enum(['opened', 'joined', 'queued']),
     }),
   ),

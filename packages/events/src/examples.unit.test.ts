@@ -13,5 +13,5 @@ test('examples/events has one good event of each type', () => {
     const result = decoded.ok ? toChange(decoded.event) : decoded
     return result.ok ? result.change.type : `${name}: ${result.reason}`
   })
-  expect(types.sort()).toEqual([...ChangeType.options].sort())
+  expect(types.sort()).toEqual([...ChangeType.options, 'credential.leaked'].sort())
 })

@@ -1,16 +1,16 @@
-import type { Change } from '@rekey/core'
+import type { Change, Leak } from '@rekey/core'
 import type { z } from 'zod'
 import * as schemas from './schemas.ts'
-import { toEnvironmentChange, toServiceChange, toWorkloadChange } from './translation.ts'
+import { toEnvironmentChange, toLeak, toServiceChange, toWorkloadChange } from './translation.ts'
 
-/** One version of one event type that is a change: how to check its data, and how to read it. */
+/** One version of one event type that is a change, or the report of a leak: how to check its data, and how to read it. */
 export type KnownType = { cdevents: '0.5.1' | '0.4.1'; read: (data: unknown) => Read }
-type Read = { ok: true; change: Change } | { ok: false; error: z.ZodError }
+type Read = { ok: true; change: Change | Leak } | { ok: false; error: z.ZodError }
 
 function known<S extends z.ZodType>(
   cdevents: KnownType['cdevents'],
   schema: S,
-  translate: (data: z.infer<S>) => Change,
+  translate: (data: z.infer<S>) => Change | Leak,
 ): KnownType {
   return {
     cdevents,
@@ -47,5 +47,8 @@ export const KNOWN_TYPES: Record<string, Record<string, KnownType>> = {
   },
   'dev.cdeventsx.rekey-workload.zonechanged': {
     '0.1.0': known('0.5.1', schemas.zoneChanged, (data) => toWorkloadChange('zonechanged', data.subject)),
+  },
+  'dev.cdeventsx.rekey-credential.leaked': {
+    '0.1.0': known('0.5.1', schemas.leaked, (data) => toLeak(data.subject)),
   },
 }

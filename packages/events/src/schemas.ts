@@ -107,6 +107,24 @@ const workloadEvent = <F extends 'vendor' | 'dataset' | 'zone'>(field: F) =>
     customDataContentType,
   })
 
+/** Our own: somebody saw a credential's value where it should not be. Never the value itself. */
+export const leaked = z.strictObject({
+  context: context05.extend({ type: z.literal('dev.cdeventsx.rekey-credential.leaked.0.1.0') }),
+  subject: z.strictObject({
+    /** The credential's name. */
+    id: text(63),
+    source: reference.optional(),
+    content: z.strictObject({
+      /** Which value; without it, what was in use at the time. `rekey who` tells it. */
+      generation: z.number().int().min(1).max(1e9).optional(),
+      /** Where it was seen, such as the address of a finding. */
+      where: text(500),
+    }),
+  }),
+  customData: z.union([z.string(), z.record(z.string(), z.unknown())]).optional(),
+  customDataContentType,
+})
+
 export const vendorChanged = workloadEvent('vendor')
 export const datasetChanged = workloadEvent('dataset')
 export const zoneChanged = workloadEvent('zone')

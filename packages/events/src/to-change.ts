@@ -1,13 +1,18 @@
-import type { Change } from '@rekey/core'
+import type { Change, Leak } from '@rekey/core'
 import type { z } from 'zod'
 import type { CloudEvent } from './cloud-event.ts'
 import { isObject } from './json.ts'
 import { KNOWN_TYPES, type KnownType } from './known-type.ts'
 
-export type ChangeResult = { ok: true; change: Change } | { ok: false; reason: string }
+export type ChangeResult = { ok: true; change: Change | Leak } | { ok: false; reason: string }
 
 const TYPE = /^(dev\.cdeventsx?\.[A-Za-z0-9-]{1,64}\.[A-Za-z]{1,64})\.(\d{1,4}\.\d{1,4}\.\d{1,4})$/
 const VERSION = /^\d{1,4}\.\d{1,4}\.\d{1,4}$/
+
+/** Whether it is the report of a leak, which asks no rule. */
+export function isLeak(change: Change | Leak): change is Leak {
+  return change.type === 'credential.leaked'
+}
 
 /**
  * What a CDEvent says, in our own words. A reason names the field and repeats no value, but for types and versions,

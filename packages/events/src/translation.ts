@@ -1,4 +1,4 @@
-import type { Change, Fact } from '@rekey/core'
+import type { Change, Fact, Leak } from '@rekey/core'
 import type { EnvironmentEvent, ServiceEvent } from './schemas.ts'
 
 /** From checked events to changes: which field of which event means what. */
@@ -28,6 +28,16 @@ export function toWorkloadChange(
 ): Change {
   const { environment, ...facts } = subject.content
   return { type, workload: subject.id, environment, facts: defined(facts) }
+}
+
+export function toLeak({
+  id,
+  content: { generation, where },
+}: {
+  id: string
+  content: { generation?: number | undefined; where: string }
+}): Leak {
+  return { type: 'credential.leaked', credential: id, where, ...(generation !== undefined && { generation }) }
 }
 
 /** zod types an optional field as `string | undefined`; a fact is there or not. */

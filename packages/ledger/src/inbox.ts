@@ -1,76 +1,129 @@
-import type { Verdict } from '@rekey/contracts'
-import { apply, type Change, judge, type KnownWorkload, type Match, type Rule } from '@rekey/core'
+import { CredentialSpec, RekeyError, type Verdict } from '@rekey/contracts'
+import {
+  apply,
+  type Change,
+  judge,
+  judgeLeak,
+  type KnownCredential,
+  type KnownWorkload,
+  type Leak,
+  type Match,
+  type Rule,
+} from '@rekey/core'
 import { clock, type Database, type Queryable } from './database.ts'
 import { append } from './journal.ts'
-import { startIn } from './submit.ts'
+import { type CredentialRow, startIn } from './submit.ts'
 
 /** One event as it arrived. `digest` covers its whole content: the same id with another digest is refused. */
 export type Received = { source: string; id: string; digest: string; emitter: string }
 
-/** Judges a change, opens or joins what its rules name, and records the verdict: one transaction. */
-export async function receive(db: Database, event: Received & { change: Change }): Promise<Verdict> {
-  return once(db, event, async (tx) => {
-    // A clock that runs ahead must not make what it says the last word.
-    const now = await clock(tx)
-    const change = { ...event.change, at: Math.min(event.change.at ?? now, now) }
-    const { rows } = await tx.query('select known from workload where name = $1 for update', [
-      change.workload,
-    ])
-    const known: KnownWorkload | undefined = rows[0]?.known
-    const { rows: rules } = await tx.query('select name, spec from rule order by name')
-    const judgement = judge(
-      known,
-      change,
-      rules.map((r): Rule => ({ name: r.name, ...r.spec })),
-    )
-    if (judgement.kind === 'unknown-workload' || !known) {
-      const knownIn = judgement.kind === 'unknown-workload' ? judgement.knownIn : undefined
-      const reason =
-        knownIn === undefined
-          ? `no workload named ${change.workload} is configured`
-          : `${change.workload} is known in ${knownIn}, not in ${change.environment}`
-      return { verdict: 'unknown-workload', reason, rotations: [] }
+/** Judges a change or a leak, opens or joins what it asks for, and records the verdict: one transaction. */
+export async function receive(db: Database, event: Received & { change: Change | Leak }): Promise<Verdict> {
+  const { change, ...received } = event
+  return once(db, event, (tx) =>
+    change.type === 'credential.leaked'
+      ? judgeReport(tx, received, change)
+      : judgeChange(tx, { ...received, change }),
+  )
+}
+
+async function judgeChange(tx: Queryable, event: Received & { change: Change }): Promise<Judged> {
+  // A clock that runs ahead must not make what it says the last word.
+  const now = await clock(tx)
+  const change = { ...event.change, at: Math.min(event.change.at ?? now, now) }
+  const { rows } = await tx.query('select known from workload where name = $1 for update', [change.workload])
+  const known: KnownWorkload | undefined = rows[0]?.known
+  const { rows: rules } = await tx.query('select name, spec from rule order by name')
+  const judgement = judge(
+    known,
+    change,
+    rules.map((r): Rule => ({ name: r.name, ...r.spec })),
+  )
+  if (judgement.kind === 'unknown-workload' || !known) {
+    const knownIn = judgement.kind === 'unknown-workload' ? judgement.knownIn : undefined
+    const reason =
+      knownIn === undefined
+        ? `no workload named ${change.workload} is configured`
+        : `${change.workload} is known in ${knownIn}, not in ${change.environment}`
+    return { verdict: 'unknown-workload', reason, rotations: [] }
+  }
+  await tx.query('update workload set known = $2 where name = $1', [
+    known.name,
+    JSON.stringify(apply(known, change)),
+  ])
+  if (judgement.kind === 'no-change')
+    return {
+      verdict: 'no-change',
+      reason: `nothing in it differs from what is known of ${known.name}`,
+      rotations: [],
     }
-    await tx.query('update workload set known = $2 where name = $1', [
-      known.name,
-      JSON.stringify(apply(known, change)),
-    ])
-    if (judgement.kind === 'no-change')
-      return {
-        verdict: 'no-change',
-        reason: `nothing in it differs from what is known of ${known.name}`,
-        rotations: [],
-      }
-    const what = judgement.differences.map((d) => `${d.field} ${d.was ?? 'unknown'} → ${d.is}`).join(', ')
-    if (judgement.kind === 'no-rule')
-      return {
-        verdict: 'no-rule',
-        reason: `${known.name} changed (${what}) and no rule names that`,
-        rotations: [],
-      }
-    const rotations: Verdict['rotations'] = []
-    const matches = await inUse(tx, judgement.matches)
-    if (matches.length === 0)
-      return {
-        verdict: 'no-rule',
-        reason: `${known.name} changed (${what}), and what the rules name was offboarded`,
-        rotations: [],
-      }
-    for (const { credential, rule } of matches) {
-      const { source, id, emitter } = event
-      const reason = `${known.name}: ${what}`
-      const started = await startIn(tx, credential, {
-        cause: { kind: 'change', actor: emitter, rule, event: `${source} ${id}`, reason },
-        mode: 'rotate',
-        goal: 'replace',
-        compromised: [],
-      })
-      rotations.push({ credential, rule, ...started })
+  const what = judgement.differences.map((d) => `${d.field} ${d.was ?? 'unknown'} → ${d.is}`).join(', ')
+  if (judgement.kind === 'no-rule')
+    return {
+      verdict: 'no-rule',
+      reason: `${known.name} changed (${what}) and no rule names that`,
+      rotations: [],
     }
-    const how = (word: 'opened' | 'joined') => rotations.some((r) => r.how === word)
-    const verdict = how('opened') ? 'rotation-opened' : how('joined') ? 'joined' : 'queued'
-    return { verdict, reason: `${known.name} changed: ${what}`, rotations }
-  })
+  const rotations: Verdict['rotations'] = []
+  const matches = await inUse(tx, judgement.matches)
+  if (matches.length === 0)
+    return {
+      verdict: 'no-rule',
+      reason: `${known.name} changed (${what}), and what the rules name was offboarded`,
+      rotations: [],
+    }
+  for (const { credential, rule } of matches) {
+    const { source, id, emitter } = event
+    const reason = `${known.name}: ${what}`
+    const started = await startIn(tx, credential, {
+      cause: { kind: 'change', actor: emitter, rule, event: `${source} ${id}`, reason },
+      mode: 'rotate',
+      goal: 'replace',
+      compromised: [],
+    })
+    rotations.push({ credential, rule, ...started })
+  }
+  const how = (word: 'opened' | 'joined') => rotations.some((r) => r.how === word)
+  const verdict = how('opened') ? 'rotation-opened' : how('joined') ? 'joined' : 'queued'
+  return { verdict, reason: `${known.name} changed: ${what}`, rotations }
+}
+
+/** A report that a value leaked: an emergency, as its credential says. What is dead already changes nothing. */
+async function judgeReport(tx: Queryable, event: Received, leak: Leak): Promise<Judged> {
+  const now = await clock(tx)
+  const { rows } = await tx.query(
+    `select spec, current_generation, last_generation, moved_at, retired_at, open_rotation
+     from credential where name = $1 for update`,
+    [leak.credential],
+  )
+  const judgement = judgeLeak(knownCredential(rows[0]), { ...leak, at: Math.min(leak.at ?? now, now) })
+  if (judgement.kind !== 'leaked') return { verdict: judgement.kind, reason: judgement.reason, rotations: [] }
+  const { credential, where } = leak
+  const reason = `${credential} leaked: ${where}`
+  const cause = { kind: 'leak', actor: event.emitter, event: `${event.source} ${event.id}`, reason } as const
+  const mode = CredentialSpec.parse(rows[0].spec).onLeak
+  try {
+    const { compromised } = judgement
+    const started = await startIn(tx, credential, { cause, mode, goal: 'replace', compromised })
+    const verdict = started.how === 'opened' ? 'rotation-opened' : started.how
+    return { verdict, reason, rotations: [{ credential, ...started }] }
+  } catch (error) {
+    // Nothing was written: it is refused before anything is.
+    if (!RekeyError.is(error) || error.code !== 'not_allowed_now') throw error
+    return { verdict: 'refused', reason: `${reason}; nothing was done: ${error.message}`, rotations: [] }
+  }
+}
+
+function knownCredential(row: CredentialRow | undefined): KnownCredential | undefined {
+  return (
+    row && {
+      current: row.current_generation,
+      last: row.last_generation,
+      movedAt: row.moved_at?.getTime() ?? null,
+      isRetired: row.retired_at !== null,
+      isRotating: row.open_rotation !== null,
+    }
+  )
 }
 
 /** What was offboarded is rotated no more. In the order of their names, so that two events cannot wait for each other. */

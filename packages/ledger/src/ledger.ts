@@ -1,5 +1,5 @@
 import type { Document, RekeyError } from '@rekey/contracts'
-import { type Asked, type Change, type EffectResult, FORMAT, type Input } from '@rekey/core'
+import { type Asked, type Change, type EffectResult, FORMAT, type Input, type Leak } from '@rekey/core'
 import * as audit from './audit-out.ts'
 import { configure } from './configuration.ts'
 import { connectDatabase } from './database.ts'
@@ -34,7 +34,7 @@ export function openLedger(options: { url: string; name: string; format?: number
   const renewals = connectDatabase(url, `${name}-leases`, { max: 2, queryMs: 2_000 })
   return {
     /** Events in. */
-    receive: (event: inbox.Received & { change: Change }) => inbox.receive(db, event),
+    receive: (event: inbox.Received & { change: Change | Leak }) => inbox.receive(db, event),
     recordRejected: (event: inbox.Received & { reason: string }) => inbox.recordRejected(db, event),
     verdict: (source: string | undefined, id: string) => inbox.readVerdict(db, source, id),
 

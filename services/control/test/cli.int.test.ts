@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ControlClient } from '@rekey/cli'
 import { Secret } from '@rekey/contracts'
-import { decode, digest, newEvent, toChange } from '@rekey/events'
+import { decode, digest, isLeak, newEvent, toChange } from '@rekey/events'
 import { createTopics } from '@rekey/local'
 import { Kafka, logLevel } from 'kafkajs'
 import { afterEach, beforeEach, describe, expect, inject, test, vi } from 'vitest'
@@ -203,14 +203,15 @@ describe('event send --wait', () => {
         const decoded = decode({ key: message.key, value: message.value, headers: message.headers ?? {} })
         const result = decoded.ok ? toChange(decoded.event) : decoded
         if (!decoded.ok || !result.ok) return
-        expect(message.key?.toString()).toBe(result.change.workload)
+        const { change } = result
+        expect(message.key?.toString()).toBe(isLeak(change) ? change.credential : change.workload)
         const { id, source } = decoded.event
         await control.ledger.receive({
           id,
           source,
           digest: digest(decoded.event),
           emitter,
-          change: result.change,
+          change,
         })
       },
     })

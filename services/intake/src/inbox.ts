@@ -1,5 +1,5 @@
 import type { Verdict } from '@rekey/contracts'
-import type { Change } from '@rekey/core'
+import type { Change, Leak } from '@rekey/core'
 
 /** The part of the ledger that intake works with. Both verbs are idempotent: a repeat is told the first verdict. */
 export interface Inbox {
@@ -8,7 +8,7 @@ export interface Inbox {
     id: string
     digest: string
     emitter: string
-    change: Change
+    change: Change | Leak
   }): Promise<Verdict>
   recordRejected(input: {
     source: string

@@ -10,7 +10,8 @@ export class MemoryInbox implements Inbox {
   runningMax = 0
 
   receive(input: Parameters<Inbox['receive']>[0]): Promise<Verdict> {
-    return this.#answer(input, 'rotation-opened', input.change.workload)
+    const { change } = input
+    return this.#answer(input, 'rotation-opened', 'workload' in change ? change.workload : change.credential)
   }
 
   recordRejected(input: Parameters<Inbox['recordRejected']>[0]): Promise<Verdict> {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Change } from '@rekey/core'
+import type { Change, Leak } from '@rekey/core'
 import { decode, digest, emitterOf, type IncomingRecord, toChange } from '@rekey/events'
 
 /** A record and where it lies. */
@@ -7,7 +7,7 @@ export type Located = IncomingRecord & { topic: string; partition: number; offse
 
 /** What a record turned out to be. `who` is known of most bad records too; then their sender gets a verdict. */
 export type Reading =
-  | { kind: 'change'; who: Who; change: Change }
+  | { kind: 'change'; who: Who; change: Change | Leak }
   | { kind: 'bad'; who: Who | undefined; reason: string }
 
 /** Everything that the inbox knows an event by. */

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { type CloudEvent, digest } from '@rekey/events'
+import { type CloudEvent, digest, isLeak } from '@rekey/events'
 import type { Command } from 'commander'
 import { Complaint } from '../complaint.ts'
 import type { JudgedVerdict } from '../control-answers.ts'
@@ -39,7 +39,7 @@ export function addEventSend(verb: AddVerb, event: Command): void {
       const sent = await publish(event, {
         brokers: run.terminal.env.KAFKA_BROKERS,
         emitter: options.emitter,
-        workload: change.workload,
+        about: isLeak(change) ? change.credential : change.workload,
       })
       const { id, source } = event
       run.print({ type: 'sent', id, source, ...sent }, `sent ${id} to ${sent.topic}`)

@@ -1,2 +1,3 @@
 export * from './change.ts'
 export * from './judge.ts'
+export * from './leak.ts'

@@ -1,6 +1,6 @@
 import { RekeyError, RuleSpec } from '@rekey/contracts'
 import { judge, type KnownWorkload, type Rule } from '@rekey/core'
-import { decode, toChange } from '@rekey/events'
+import { decode, isLeak, toChange } from '@rekey/events'
 import { z } from 'zod'
 import { type Api, answers, SECURED, type Shared } from './route.ts'
 
@@ -86,6 +86,8 @@ function readChange(event: Record<string, unknown>) {
   })
   const result = decoded.ok ? toChange(decoded.event) : decoded
   if (!result.ok) throw new RekeyError('invalid_event', `intake would reject it: ${result.reason}`)
+  if (isLeak(result.change))
+    throw new RekeyError('invalid_event', 'it reports a leak, which asks no rule: its credential is replaced')
   return result.change
 }
 
