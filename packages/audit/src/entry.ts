@@ -51,6 +51,8 @@ export type LedgerEvent =
       /** How many credentials are still held. */
       left: number
     }
+  | { type: 'Paused'; credentials: string[]; until: string; reason: string }
+  | { type: 'PauseEnded'; credentials: string[]; reason: string }
   | {
       type: 'NotificationFailed'
       owner: string

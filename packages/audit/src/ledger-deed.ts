@@ -72,6 +72,10 @@ export function ledgerDeed(event: LedgerEvent): Deed | undefined {
     case 'CredentialInspected':
     case 'CredentialReleased':
       return recoveryDeed(event)
+    case 'Paused':
+      return pause(event.credentials, 'Suspend', `no routine rotation until ${event.until}: ${event.reason}`)
+    case 'PauseEnded':
+      return pause(event.credentials, 'Resume', `routine rotations go on: ${event.reason}`)
     case 'NotificationFailed': {
       const { owner, target, rotation, attempt, gaveUp, error } = event
       const uid = `owner/${owner}/${target}`
@@ -90,6 +94,12 @@ export function ledgerDeed(event: LedgerEvent): Deed | undefined {
       event satisfies never
       return undefined
   }
+}
+
+function pause(credentials: string[], activity: EntityDeed['activity'], what: string): EntityDeed {
+  const name = credentials.length === 1 ? credentials[0] : `${credentials.length} credentials`
+  const message = `${what} (${credentials.join(', ')})`
+  return { class: 'entity', activity, entity: { type: 'Schedule', uid: 'pause', name: `${name}` }, message }
 }
 
 function changeEvent(event: { source: string; id: string }) {

@@ -295,6 +295,10 @@ const LEDGER_SAMPLES: Samples<LedgerEvent> = {
       left: 0,
     },
   ],
+  Paused: [
+    { type: 'Paused', credentials: ['chat'], until: '2026-11-21T12:00:00.000Z', reason: 'launch day' },
+  ],
+  PauseEnded: [{ type: 'PauseEnded', credentials: ['chat', 'other'], reason: 'launched' }],
   NotificationFailed: [false, true].map((gaveUp) => ({
     type: 'NotificationFailed',
     owner: 'team-ai',
@@ -318,6 +322,8 @@ const streamOf = {
   RecoveryStarted: 'recovery',
   CredentialInspected: 'recovery',
   CredentialReleased: 'recovery',
+  Paused: 'pause',
+  PauseEnded: 'pause',
   NotificationFailed: 'owner/team-ai',
   AuditHeartbeat: 'audit',
 } satisfies Record<LedgerEvent['type'], string>

@@ -110,6 +110,8 @@ const LEDGER_TYPES: Record<LedgerEvent['type'], true> = {
   RecoveryStarted: true,
   CredentialInspected: true,
   CredentialReleased: true,
+  Paused: true,
+  PauseEnded: true,
   NotificationFailed: true,
   AuditHeartbeat: true,
 }

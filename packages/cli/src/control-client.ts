@@ -153,6 +153,16 @@ export class ControlClient {
   excuse(node: string, why: Why, about: { credential?: string; forMs: number }): Promise<ExcusedAnswer> {
     return this.#order(`nodes/${encodeURIComponent(node)}/excuse`, why, about)
   }
+  /** No routine rotation goes on for a while. Without `credential`: of any. */
+  pause(
+    why: Why,
+    about: { credential?: string; forMs: number },
+  ): Promise<{ credentials: string[]; until: string }> {
+    return this.#order('pause', why, about)
+  }
+  endPause(why: Why, about: { credential?: string }): Promise<{ credentials: string[] }> {
+    return this.#order('pause/end', why, about)
+  }
   /** An older backup was restored: everything is held. */
   recover(reason: string): Promise<RecoveryView> {
     return this.#post('recovery', { reason })

@@ -13,6 +13,7 @@ import { addList } from './verbs/list.ts'
 import { addNodeGone } from './verbs/node-gone.ts'
 import { addNodeList } from './verbs/node-list.ts'
 import { addNodeToken } from './verbs/node-token.ts'
+import { addPause } from './verbs/pause.ts'
 import { addRecover } from './verbs/recover.ts'
 import { addResume } from './verbs/resume.ts'
 import { addRetire } from './verbs/retire.ts'
@@ -59,6 +60,7 @@ export function buildProgram(terminal: Terminal): { program: Command; result: { 
   addContain(verb, program)
   addRetire(verb, program)
   addHold(verb, program)
+  addPause(verb, program)
   addResume(verb, program)
   addRollback(verb, program)
   addExcuse(verb, program)

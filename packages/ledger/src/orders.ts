@@ -2,6 +2,7 @@ import { RekeyError } from '@rekey/contracts'
 import type { Asked, Input } from '@rekey/core'
 import type { Database, Queryable } from './database.ts'
 import { declareGone, excuse } from './nodes.ts'
+import { endPause, type PauseOrder, pause } from './pause.ts'
 import { type Started, startIn, submitIn } from './submit.ts'
 
 /** What people order. Each refusal is an error, `not_allowed_now`, and leaves no trace. */
@@ -12,6 +13,12 @@ export type Orders = {
   submit(rotation: string, input: Input, actor: string): Promise<void>
   declareGone(node: string, actor: string, reason: string): Promise<void>
   excuse(node: string, about: Parameters<typeof excuse>[2]): Promise<void>
+  /** Without a credential: all of them. */
+  pause(credential: string | undefined, order: PauseOrder): Promise<{ credentials: string[]; until: string }>
+  endPause(
+    credential: string | undefined,
+    order: Omit<PauseOrder, 'forMs'>,
+  ): Promise<{ credentials: string[] }>
 }
 
 /** `digest`: of what is ordered, without who and why. The same key with another one is refused. */
@@ -70,5 +77,7 @@ function ordersOf(db: Database, tx: Queryable): Orders {
     },
     declareGone: (node, actor, reason) => declareGone(db, node, actor, reason),
     excuse: (node, about) => excuse(db, node, about),
+    pause: (credential, order) => pause(tx, credential, order),
+    endPause: (credential, order) => endPause(tx, credential, order),
   }
 }

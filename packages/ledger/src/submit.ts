@@ -15,6 +15,7 @@ import { writeEffects } from './effects.ts'
 import { readAround, readFacts } from './facts.ts'
 import { readState } from './format.ts'
 import { appendLocked, rotationStream } from './journal.ts'
+import type { Pause } from './pause.ts'
 import { project, projectOpened } from './project.ts'
 import { keepWhileHeld } from './recovery/held.ts'
 
@@ -28,10 +29,11 @@ export type CredentialRow = {
   open_rotation: string | null
   moved_at: Date | null
   retired_at: Date | null
+  paused: Pause | null
 }
 
 const COLUMNS =
-  'name, workload, spec, current_generation, last_generation, revision, open_rotation, moved_at, retired_at'
+  'name, workload, spec, current_generation, last_generation, revision, open_rotation, moved_at, retired_at, paused'
 
 /** Locks a credential: nothing about its rotations changes but under this lock. */
 export async function lockCredential(tx: Queryable, name: string): Promise<CredentialRow> {
@@ -135,6 +137,8 @@ async function openIn(tx: Queryable, row: CredentialRow, asked: Asked): Promise<
     asked.goal === 'replace'
       ? `${name}-g${last_generation + 1}`
       : await offboardingId(tx, name, current_generation)
+  const facts = await readFacts(tx, row)
+  const paused = row.paused && row.paused.until > facts.now ? holdFor(row.paused) : undefined
   const decision = open(
     {
       id,
@@ -147,11 +151,16 @@ async function openIn(tx: Queryable, row: CredentialRow, asked: Asked): Promise<
       jitterMs: spec.rollout.jitterMs > 0 ? randomInt(spec.rollout.jitterMs + 1) : 0,
       alreadyDead: false,
       ...asked,
+      ...(paused && { paused }),
     },
-    await readFacts(tx, row),
+    facts,
   )
   await storeOpened(tx, name, spec, decision, asked.cause.actor)
   return id
+}
+
+function holdFor({ by, reason, until }: Pause) {
+  return { actor: by, reason, until }
 }
 
 /** Writes a rotation that was just opened, with all that it asks for. */

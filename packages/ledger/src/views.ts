@@ -4,6 +4,7 @@ import type { Database } from './database.ts'
 import { readFacts } from './facts.ts'
 import { isNewer, readState, type Stored } from './format.ts'
 import { listNotifications, type NotificationView } from './notifications.ts'
+import type { Pause } from './pause.ts'
 
 /** A rotation as people see it. */
 export type RotationView = {
@@ -60,6 +61,8 @@ export type CredentialView = {
   environment: string
   currentGeneration: number | null
   openRotation: string | null
+  /** No routine rotation goes on before its end. */
+  paused: Pause | null
   /** When it was offboarded. */
   retiredAt: string | null
   nodes: { live: number; lost: number }
@@ -77,6 +80,7 @@ export type CredentialView = {
 export async function listCredentials(db: Database, name?: string): Promise<CredentialView[]> {
   const { rows } = await db.pool.query(
     `select c.name, c.workload, c.purpose, c.current_generation, c.open_rotation, c.retired_at,
+            case when to_timestamp((c.paused ->> 'until')::double precision / 1000) > now() then c.paused end as paused,
             w.spec ->> 'owner' as owner, w.spec ->> 'environment' as environment,
             (select coalesce(jsonb_agg(jsonb_build_object('generation', g.generation, 'label', g.label,
                'validity', g.validity, 'keyId', g.key_id, 'compromised', g.compromised_at is not null, 'storeVersions', g.store_versions) order by g.generation), '[]')

@@ -15,6 +15,7 @@ import { configurationRoutes } from './routes/configuration.ts'
 import { credentialRoutes } from './routes/credentials.ts'
 import { healthRoutes } from './routes/health.ts'
 import { nodeRoutes } from './routes/nodes.ts'
+import { pauseRoutes } from './routes/pause.ts'
 import { recoveryRoutes } from './routes/recovery.ts'
 import { rotationRoutes } from './routes/rotations.ts'
 import type { Api, Shared } from './routes/route.ts'
@@ -111,6 +112,7 @@ const V1 = [
   workloadRoutes,
   whoRoutes,
   nodeRoutes,
+  pauseRoutes,
   recoveryRoutes,
   versionRoutes,
 ]

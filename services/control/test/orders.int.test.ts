@@ -289,3 +289,59 @@ test('a ticket is kept with the order, in the view, the journal and the record o
     status: 400,
   })
 })
+
+describe('a pause', () => {
+  const paused = async () => ((await control.get('credentials/key')).body as { paused: object | null }).paused
+  const holds = async (rotation: string) =>
+    ((await control.get(`rotations/${rotation}`)).body as { holds: { reason: string; detail: string }[] })
+      .holds
+
+  test('holds what is under way and what opens, until it is ended', async () => {
+    expect(
+      await control.post('pause', { reason: 'launch day', ticket: 'OPS-1', forMs: 3_600_000 }),
+    ).toMatchObject({
+      status: 200,
+      body: { credentials: ['key'] },
+    })
+    const detail = 'held by operator/ana: launch day (ticket OPS-1)'
+    expect(await holds('key-g1')).toMatchObject([{ reason: 'human', detail }])
+    expect(await paused()).toMatchObject({ by: 'operator/ana', reason: 'launch day (ticket OPS-1)' })
+    workers = scriptedWorkers(control.ledger)
+    // Only what is under way is resumed: the next one opens in the same pause.
+    await control.post('rotations/key-g1/resume', { reason: 'this one may go' })
+    await watched('key-g1')
+    await control.post('credentials/key/rotate', { reason: 'x' })
+    expect(await holds('key-g2')).toMatchObject([{ reason: 'human', detail }])
+    const ended = await control.post('pause/end', { credential: 'key', reason: 'launched' })
+    expect(ended).toEqual({ status: 200, body: { credentials: ['key'] } })
+    expect(await paused()).toBeNull()
+    expect((await watched('key-g2')).types.at(-1)).toBe('RotationClosed')
+    expect(await control.ledger.journal({ stream: 'pause' })).toMatchObject([
+      { type: 'Paused', data: { credentials: ['key'] } },
+      { type: 'PauseEnded', data: { credentials: ['key'] } },
+    ])
+  })
+
+  test('ends by itself', async () => {
+    await control.post('pause', { reason: 'a moment', credential: 'key', forMs: 1_000 })
+    workers = scriptedWorkers(control.ledger)
+    const { types } = await watched('key-g1')
+    expect(types).toContain('HoldLifted')
+    expect(types.at(-1)).toBe('RotationClosed')
+    expect(await paused()).toBeNull()
+  })
+
+  test('stops no emergency', async () => {
+    workers = scriptedWorkers(control.ledger)
+    await watched('key-g1')
+    await control.post('pause', { reason: 'launch day', forMs: 3_600_000 })
+    await control.post('credentials/key/expedite', { reason: 'in a log' })
+    expect((await watched('key-g2')).types.at(-1)).toBe('RotationClosed')
+  })
+
+  test('of what there is not is refused', async () => {
+    const order = { reason: 'x', credential: 'other', forMs: 60_000 }
+    expect(await control.post('pause', order)).toMatchObject({ status: 404 })
+    expect(await control.post('pause', { reason: 'x', forMs: 1 })).toMatchObject({ status: 400 })
+  })
+})

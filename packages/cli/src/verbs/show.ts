@@ -67,6 +67,14 @@ function showCredential(c: CredentialView): string {
       ['owner', c.owner],
       ['purpose', c.purpose],
       ['rotation', c.openRotation ?? 'none under way'],
+      ...(c.paused
+        ? [
+            [
+              'paused',
+              `until ${new Date(c.paused.until).toISOString()} by ${c.paused.by}: ${c.paused.reason}`,
+            ] as [string, string],
+          ]
+        : []),
       ['nodes', `${c.nodes.live} live, ${c.nodes.lost} lost`],
     ]),
     '',

@@ -30,6 +30,12 @@ export function lookAt(rotation: Rotation, of: number, about: string, due: numbe
   }
 }
 
+/** A pause is over at `until`. Of its own key for each end, because a pause may be made longer. */
+export function pauseOver(rotation: Rotation, until: number): Effect {
+  const timer = { name: 'look', about: 'pause' } as const
+  return { key: key(rotation, 'timer', `pause-${until}`), due: until, of: null, kind: 'timer', timer }
+}
+
 export function stage(rotation: Rotation, generation: number, store: string, due: number): Effect {
   return {
     key: key(rotation, 'stage', `${store}-g${generation}`),

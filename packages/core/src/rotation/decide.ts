@@ -6,7 +6,7 @@ import { evolveAll } from './evolve.ts'
 import { undrained } from './gate.ts'
 import { placeHold } from './holds.ts'
 import type { Decision, Facts, Input } from './inputs.ts'
-import { addCause, holdByHuman, resume, rollback } from './orders.ts'
+import { addCause, endPause, holdByHuman, resume, rollback } from './orders.ts'
 import { phaseOf } from './phase.ts'
 import { proceed } from './proceed.ts'
 import { nextLook } from './retirement.ts'
@@ -63,7 +63,7 @@ function react(rotation: Rotation, input: Input, facts: Facts): Decision {
     case 'RollbackAsked':
       return rollback(rotation, input.reason, input.actor, facts)
     case 'HoldAsked':
-      return holdByHuman(rotation, input.reason, input.actor, facts)
+      return holdByHuman(rotation, input, facts)
     case 'ResumeAsked':
       return resume(rotation, input.reason, input.actor, facts)
     default:
@@ -79,7 +79,7 @@ function timerFired(rotation: Rotation, timer: Timer, facts: Facts): Move {
       return { events: [{ type: 'Settled', generation: successor.generation }], effects: [] }
     }
     case 'look':
-      return NOTHING
+      return endPause(rotation, facts)
     case 'overdue': {
       const detail = `still ${phaseOf(rotation)} after ${rotation.plan.overdueMs} ms`
       return hold(rotation, 'overdue', rotation.id, detail, facts)

@@ -19,7 +19,8 @@ export type Input =
   | { type: 'AuditAcknowledged'; generation: number; epoch?: number }
   | ({ type: 'CauseAdded' } & Asked)
   | { type: 'RollbackAsked'; actor: string; reason: string }
-  | { type: 'HoldAsked'; actor: string; reason: string }
+  /** `until`: when it ends by itself; absent: only a human ends it. */
+  | { type: 'HoldAsked'; actor: string; reason: string; until?: number }
   | { type: 'ResumeAsked'; actor: string; reason: string }
 
 /** What a cause asks for. `compromised`: the generations that leaked; empty: the one in use, where that is clear. */

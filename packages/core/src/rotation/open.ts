@@ -2,6 +2,7 @@ import { overdue, settle } from './asks.ts'
 import type { RotationEvent } from './events.ts'
 import { evolveAll } from './evolve.ts'
 import type { Asked, Decision, Facts } from './inputs.ts'
+import { type HoldOrder, humanHold } from './orders.ts'
 import { proceed } from './proceed.ts'
 import type { Plan, Rotation } from './state.ts'
 import { nextOpening } from './windows.ts'
@@ -19,6 +20,8 @@ export type Opening = Asked & {
   jitterMs: number
   /** The authority ended the base before we could. */
   alreadyDead: boolean
+  /** Nothing routine goes on before `until`. */
+  paused?: HoldOrder
 }
 
 /** Opens a rotation. A routine one waits `settleMs` for further causes, and for its window. */
@@ -49,7 +52,10 @@ export function open(opening: Opening, facts: Facts): Decision & { rotation: Rot
   const effects = [overdue(rotation, facts.now)]
   if (mode === 'rotate' && goal === 'replace')
     effects.push(settle(rotation, nextOpening(plan.windows, facts.now + plan.settleMs) + opening.jitterMs))
-  const decision = proceed(rotation, { events, effects }, facts)
+  const pause = opening.paused && mode === 'rotate' ? humanHold(rotation, opening.paused, facts) : undefined
+  if (pause) events.push(...pause.events)
+  const state = pause ? (evolveAll(rotation, pause.events) ?? rotation) : rotation
+  const decision = proceed(state, { events, effects: [...effects, ...(pause?.effects ?? [])] }, facts)
   return { ...decision, rotation: evolveAll(undefined, decision.events) ?? rotation }
 }
 

@@ -1,9 +1,9 @@
-import { overdue, reinstate, waveDeadline } from './asks.ts'
+import { overdue, pauseOver, reinstate, waveDeadline } from './asks.ts'
 import type { RotationEvent } from './events.ts'
-import { find, lift, placeHold } from './holds.ts'
+import { find, lift } from './holds.ts'
 import type { Asked, Decision, Facts } from './inputs.ts'
 import type { Move } from './rollout.ts'
-import { isCompromised, isDying, MODES, type Rotation, retirementOf } from './state.ts'
+import { type Hold, isCompromised, isDying, MODES, type Rotation, retirementOf } from './state.ts'
 import { abandon } from './takeover.ts'
 
 const NOTHING: Move = { events: [], effects: [] }
@@ -92,15 +92,35 @@ function callOff(rotation: Rotation, reason: string, actor: string, facts: Facts
   return { events: [event], effects: suspended === null ? [] : [reinstate(rotation, suspended, facts.now)] }
 }
 
-/** A human wants a routine rotation to wait. */
-export function holdByHuman(rotation: Rotation, reason: string, actor: string, facts: Facts): Decision {
+/** A human wants a routine rotation to wait: until it is resumed, or for a while. */
+export function holdByHuman(rotation: Rotation, order: HoldOrder, facts: Facts): Decision {
   if (rotation.mode !== 'rotate') return refuse(`it runs as ${rotation.mode}: an emergency is not held`)
-  if (find(rotation, 'human', rotation.id)) return refuse('it is held already')
-  const detail = `held by ${actor}: ${reason}`
-  return {
-    events: placeHold(rotation, { reason: 'human', about: rotation.id, detail, at: facts.now }),
-    effects: [],
+  const before = find(rotation, 'human', rotation.id)
+  if (before && before.until === undefined) return refuse('it is held already')
+  const placed = humanHold(rotation, order, facts)
+  return before
+    ? { ...placed, events: [lift(before, `held anew by ${order.actor}`), ...placed.events] }
+    : placed
+}
+
+export type HoldOrder = { actor: string; reason: string; until?: number }
+
+export function humanHold(rotation: Rotation, { actor, reason, until }: HoldOrder, facts: Facts): Move {
+  const hold: Hold = {
+    reason: 'human',
+    about: rotation.id,
+    detail: `held by ${actor}: ${reason}`,
+    at: facts.now,
   }
+  if (until === undefined) return { events: [{ type: 'HoldPlaced', hold }], effects: [] }
+  return { events: [{ type: 'HoldPlaced', hold: { ...hold, until } }], effects: [pauseOver(rotation, until)] }
+}
+
+/** A pause ends by itself. */
+export function endPause(rotation: Rotation, facts: Facts): Move {
+  const hold = find(rotation, 'human', rotation.id)
+  const isOver = hold?.until !== undefined && hold.until <= facts.now
+  return { events: isOver ? [lift(hold, 'the pause is over')] : [], effects: [] }
 }
 
 /**

@@ -217,6 +217,8 @@ export type Hold = {
   about: string
   detail: string
   at: number
+  /** When it ends by itself, for a human's pause. Absent: it does not. */
+  until?: number
 }
 
 export type Outcome = 'closed' | 'rolled-back' | 'cancelled'

@@ -12,6 +12,10 @@ const Credential = z.object({
   environment: z.string(),
   currentGeneration: z.number().int().nullable(),
   openRotation: z.string().nullable(),
+  paused: z
+    .object({ until: z.number(), by: z.string(), reason: z.string() })
+    .nullable()
+    .describe('Until when no routine rotation goes on, in milliseconds since the epoch'),
   retiredAt: z.string().nullable().describe('When it was offboarded; null: it was not'),
   nodes: z.object({ live: z.number().int(), lost: z.number().int() }),
   generations: z.array(

@@ -1,4 +1,4 @@
-import { Name, RekeyError } from '@rekey/contracts'
+import { Name } from '@rekey/contracts'
 import { type Input, MODES } from '@rekey/core'
 import { z } from 'zod'
 import { OrderHeaders, orderKey, worded } from './order.ts'
