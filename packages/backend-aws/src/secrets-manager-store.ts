@@ -99,8 +99,8 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
   }
 
   /** Takes the id of a generation that was never staged, so that a staging that is still on its way comes too late. */
-  async function takeId(versionId: string, labels: Labels, bound: Bound): Promise<void> {
-    if (labels.size === 0) await makeEmpty(labels, bound)
+  async function takeId(versionId: string, labels: Labels | undefined, bound: Bound): Promise<void> {
+    if (!labels || labels.size === 0) await makeEmpty(labels, bound)
     const put = await client.put(secretId, { token: versionId, text: TOMBSTONE, labels: [DESTROYED] }, bound)
     if (put === 'done') await client.moveLabel(secretId, { label: DESTROYED, from: versionId }, bound)
     // Staged after we looked: the repeat of this call ends it.
@@ -249,8 +249,9 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
      */
     async destroy(generation, call) {
       const labels = await client.labels(secretId, call)
-      if (!labels) return
       const own = versionOf(generation)
+      // The secret itself may be what a late staging makes.
+      if (!labels) return takeId(own, labels, call)
       const copies = await restoredCopies(generation, labels, call)
       const versionIds = [...(labels.has(own) ? [own] : []), ...copies.map((copy) => copy.versionId)]
       if (versionIds.some((versionId) => labels.get(versionId)?.includes(CURRENT))) {

@@ -91,7 +91,7 @@ describe('what leaked', () => {
     expect(await show('key-g2')).toMatchObject({ mode: 'contain', compromised: [1], holds: [] })
     expect(await control.post('rotations/key-g2/hold', { reason: 'x' })).toMatchObject({
       status: 409,
-      body: { detail: 'cannot hold key-g2: it runs as contain: an emergency is not held' },
+      body: { detail: 'key-g2: it runs as contain: an emergency is not held' },
     })
     expect(await control.post('rotations/key-g2/rollback', { reason: 'x' })).toMatchObject({ status: 409 })
     await working()
@@ -165,7 +165,7 @@ test('a hold by a human stops a routine rotation until it is resumed', async () 
   await control.post('rotations/key-g2/hold', { reason: 'wait' })
   expect(await control.post('rotations/key-g2/hold', { reason: 'again' })).toMatchObject({
     status: 409,
-    body: { detail: 'cannot hold key-g2: it is held already' },
+    body: { detail: 'key-g2: it is held already' },
   })
   await working()
   const settled = async () => (await told('key-g2')).some(({ type }) => type === 'Settled')

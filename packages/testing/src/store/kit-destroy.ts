@@ -94,6 +94,27 @@ export function testDestroying(given: Given): void {
       expect(await store.readCurrent(call('read'))).toMatchObject({ generation: 1, storeVersion: first })
     })
 
+    test.each([1, 2, 3])(
+      'is not undone by the very first staging, paused before its request %i',
+      async (nth) => {
+        const { store, another, faults } = given()
+        const value = generationOf(1)
+        faults.meanwhile(nth, () => another.destroy(1, call('r1.destroy.s')))
+        await store.stage(value, call('r1.stage.s')).catch((error: unknown) => {
+          expect(error).toMatchObject({ code: 'value_lost' })
+        })
+        faults.heal()
+        // Where the staging had come to its end before.
+        await another.destroy(1, call('r1.destroy.s'))
+        expect(await another.read(1, call('read'))).toBeUndefined()
+        expect((await safeErrorOf(store.stage(value, call('r1.stage.s')), value.value)).code).toBe(
+          'value_lost',
+        )
+        await live(another, generationOf(2))
+        expect(await another.readCurrent(call('read'))).toMatchObject({ generation: 2 })
+      },
+    )
+
     test.each([1, 2, 3])('is not undone by a staging that was paused before its request %i', async (nth) => {
       const { store, another, faults } = given()
       const first = await live(another, generationOf(1))
