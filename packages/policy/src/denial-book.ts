@@ -2,9 +2,9 @@
 export type Denial = {
   /** As the journal names who asked. */
   actor: string
-  principal: string
+  principal: { type: string; id: string }
   action: string
-  resource: string
+  resource: { type: string; id: string }
   policies: string[]
   errors: string[]
   digest: string

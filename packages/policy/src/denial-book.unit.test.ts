@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
 import { type Denial, denialBook } from './denial-book.ts'
 
-const denial = (principal = 'User::"eve"', resource = 'Credential::"key"'): Denial => ({
-  actor: 'oidc/eve',
-  principal,
+const denial = (who = 'eve', about = 'key'): Denial => ({
+  actor: `oidc/${who}`,
+  principal: { type: 'User', id: who },
   action: 'contain',
-  resource,
+  resource: { type: 'Credential', id: about },
   policies: [],
   errors: [],
   digest: 'd',
@@ -30,7 +30,7 @@ test('a window that ended is settled by the next refusal, too', () => {
   const book = denialBook(limits)
   book.note(denial(), 'eve', 0)
   book.note(denial(), 'eve', 1)
-  const other = denial('User::"mal"')
+  const other = denial('mal')
   expect(book.note(other, 'mal', 90_000)).toEqual([
     { denial: denial(), times: 1 },
     { denial: other, times: 1 },
@@ -39,11 +39,9 @@ test('a window that ended is settled by the next refusal, too', () => {
 
 test('one actor that tries everything is cut off, and others are still seen', () => {
   const book = denialBook(limits)
-  const tries = Array.from({ length: 100 }, (_, n) =>
-    book.note(denial('User::"eve"', `Credential::"${n}"`), 'eve', n),
-  )
+  const tries = Array.from({ length: 100 }, (_, n) => book.note(denial('eve', `key-${n}`), 'eve', n))
   expect(tries.flat()).toHaveLength(3)
-  expect(book.note(denial('User::"mal"'), 'mal', 200)).toHaveLength(1)
+  expect(book.note(denial('mal'), 'mal', 200)).toHaveLength(1)
   expect(book.due(60_000)).toEqual([{ denial: undefined, times: 97 }])
 })
 
@@ -65,8 +63,8 @@ test('a day of a flood from everywhere is bounded, and counts every refusal', ()
     for (const { times } of tallies) counted += times
   }
   for (let at = 0; at < 86_400_000; at += 997) {
-    const who = `User::"${(asked * 7919) % 1_000}"`
-    count(book.note(denial(who, `Credential::"${asked % 13}"`), who, at))
+    const who = `user-${(asked * 7919) % 1_000}`
+    count(book.note(denial(who, `key-${asked % 13}`), who, at))
     asked++
   }
   count(book.due(86_400_000, true))
