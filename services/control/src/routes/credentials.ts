@@ -1,6 +1,7 @@
 import { Name, RekeyError } from '@rekey/contracts'
 import type { Goal, Mode } from '@rekey/core'
 import { z } from 'zod'
+import type { Access } from '../access/authorize.ts'
 import { ActorHeader, type Api, actorOf, answers, Order, SECURED, type Shared } from './route.ts'
 
 const Credential = z.object({
@@ -44,7 +45,13 @@ const EmergencyOrder = Order.extend({
     .describe('Which leaked; without it the one in use, which is refused where two are'),
 })
 
-type CredentialOrder = { verb: string; mode: Mode; goal: Goal; summary: string; description: string }
+type CredentialOrder = {
+  verb: 'rotate' | 'retire' | 'expedite' | 'contain'
+  mode: Mode
+  goal: Goal
+  summary: string
+  description: string
+}
 
 const ORDERS: CredentialOrder[] = [
   {
@@ -89,6 +96,7 @@ export function credentialRoutes(api: Api, { ledger }: Shared): void {
   api.get(
     '/credentials',
     {
+      config: { action: 'read' },
       schema: {
         summary: 'All credentials, with their generations',
         tags,
@@ -101,6 +109,7 @@ export function credentialRoutes(api: Api, { ledger }: Shared): void {
   api.get(
     '/credentials/:name',
     {
+      config: { action: 'read', resource: 'credential' },
       schema: {
         summary: 'One credential',
         tags,
@@ -118,15 +127,15 @@ export function credentialRoutes(api: Api, { ledger }: Shared): void {
   for (const order of ORDERS)
     api.post(
       `/credentials/:name/${order.verb}`,
-      { schema: { ...orderSchema(order), body: Order } },
-      async ({ params, body, headers }) => give(order, params.name, actorOf(headers), body.reason, []),
+      { config: orderAccess(order), schema: { ...orderSchema(order), body: Order } },
+      async ({ params, body, caller }) => give(order, params.name, actorOf(caller), body.reason, []),
     )
   for (const order of EMERGENCIES)
     api.post(
       `/credentials/:name/${order.verb}`,
-      { schema: { ...orderSchema(order), body: EmergencyOrder } },
-      async ({ params, body, headers }) =>
-        give(order, params.name, actorOf(headers), body.reason, [...new Set(body.generations)]),
+      { config: orderAccess(order), schema: { ...orderSchema(order), body: EmergencyOrder } },
+      async ({ params, body, caller }) =>
+        give(order, params.name, actorOf(caller), body.reason, [...new Set(body.generations)]),
     )
 
   function give(
@@ -138,6 +147,10 @@ export function credentialRoutes(api: Api, { ledger }: Shared): void {
   ) {
     return ledger.start(credential, { cause: { kind: 'order', actor, reason }, mode, goal, compromised })
   }
+}
+
+function orderAccess({ verb }: CredentialOrder): Access {
+  return { action: verb, resource: 'credential' }
 }
 
 function orderSchema({ summary, description }: CredentialOrder) {

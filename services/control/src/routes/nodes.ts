@@ -19,12 +19,16 @@ const params = z.object({ name: Name })
 export function nodeRoutes(api: Api, { ledger }: Shared): void {
   api.get(
     '/nodes',
-    { schema: { summary: 'All nodes', tags, security: SECURED, response: answers(z.array(Node)) } },
+    {
+      config: { action: 'read' },
+      schema: { summary: 'All nodes', tags, security: SECURED, response: answers(z.array(Node)) },
+    },
     async () => ledger.listNodes(),
   )
   api.post(
     '/nodes/:name/token',
     {
+      config: { action: 'node-token', resource: 'node' },
       schema: {
         summary: 'Make a join token: it enrols this node once',
         description: 'The answer is the only place where the token is ever shown; only its hash is kept.',
@@ -39,14 +43,15 @@ export function nodeRoutes(api: Api, { ledger }: Shared): void {
         response: answers(z.object({ token: z.string(), expiresAt: z.string() })),
       },
     },
-    async ({ params: { name }, body, headers }, reply) => {
+    async ({ params: { name }, body, caller }, reply) => {
       reply.header('cache-control', 'no-store')
-      return ledger.createJoinToken({ node: name, actor: actorOf(headers), ...body })
+      return ledger.createJoinToken({ node: name, actor: actorOf(caller), ...body })
     },
   )
   api.post(
     '/nodes/:name/gone',
     {
+      config: { action: 'node-gone', resource: 'node' },
       schema: {
         summary: 'Declare a node gone: nothing waits for it any more',
         description: 'Only the platform or a human can say that; silence never does.',
@@ -58,14 +63,15 @@ export function nodeRoutes(api: Api, { ledger }: Shared): void {
         response: answers(z.object({ node: z.string(), state: z.literal('gone') })),
       },
     },
-    async ({ params: { name }, body, headers }) => {
-      await ledger.declareGone(name, actorOf(headers), body.reason)
+    async ({ params: { name }, body, caller }) => {
+      await ledger.declareGone(name, actorOf(caller), body.reason)
       return { node: name, state: 'gone' as const }
     },
   )
   api.post(
     '/nodes/:name/excuse',
     {
+      config: { action: 'excuse', resource: 'node' },
       schema: {
         summary: 'Excuse a node for a while: nothing waits for its proof, and somebody answers for it',
         description:
@@ -83,9 +89,9 @@ export function nodeRoutes(api: Api, { ledger }: Shared): void {
         ),
       },
     },
-    async ({ params: { name }, body: { credential, reason, forMs }, headers }) => {
+    async ({ params: { name }, body: { credential, reason, forMs }, caller }) => {
       const about = credential === undefined ? {} : { credential }
-      await ledger.excuse(name, { ...about, actor: actorOf(headers), reason, forMs })
+      await ledger.excuse(name, { ...about, actor: actorOf(caller), reason, forMs })
       return { node: name, credential: credential ?? null, forMs }
     },
   )

@@ -106,6 +106,7 @@ export function rotationRoutes(api: Api, { ledger }: Shared): void {
   api.get(
     '/rotations',
     {
+      config: { action: 'read' },
       schema: {
         summary: 'Rotations, newest first',
         tags,
@@ -120,6 +121,7 @@ export function rotationRoutes(api: Api, { ledger }: Shared): void {
   api.get(
     '/rotations/:id',
     {
+      config: { action: 'read', resource: 'rotation' },
       schema: {
         summary: 'One rotation: what it did, what it waits for, and what each node proved',
         tags,
@@ -133,6 +135,7 @@ export function rotationRoutes(api: Api, { ledger }: Shared): void {
   api.get(
     '/rotations/:id/journal',
     {
+      config: { action: 'read', resource: 'rotation' },
       schema: {
         summary: 'What happened to it, in order',
         tags,
@@ -156,10 +159,15 @@ export function rotationRoutes(api: Api, { ledger }: Shared): void {
   orderRoute('hold', 'Stop every step of a routine rotation until it is resumed', 'HoldAsked')
   orderRoute('resume', 'Lift the holds, and try again what had failed', 'ResumeAsked')
 
-  function orderRoute(verb: string, summary: string, type: 'RollbackAsked' | 'HoldAsked' | 'ResumeAsked') {
+  function orderRoute(
+    verb: 'rollback' | 'hold' | 'resume',
+    summary: string,
+    type: 'RollbackAsked' | 'HoldAsked' | 'ResumeAsked',
+  ) {
     api.post(
       `/rotations/:id/${verb}`,
       {
+        config: { action: verb, resource: 'rotation' },
         schema: {
           summary,
           description: '409 `not_allowed_now` where the rotation is past the step at which that is possible.',
@@ -171,8 +179,8 @@ export function rotationRoutes(api: Api, { ledger }: Shared): void {
           response: answers(Rotation),
         },
       },
-      async ({ params: { id }, body: { reason }, headers }) => {
-        const actor = actorOf(headers)
+      async ({ params: { id }, body: { reason }, caller }) => {
+        const actor = actorOf(caller)
         const input: Input = { type, actor, reason }
         const { refusal } = await ledger.submit(id, input, actor)
         if (refusal !== undefined) throw new RekeyError('not_allowed_now', `cannot ${verb} ${id}: ${refusal}`)
