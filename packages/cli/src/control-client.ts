@@ -29,9 +29,10 @@ export type Watched =
 
 export type ControlOptions = {
   url: string
-  token: Secret
-  /** Who gives orders, recorded as `operator/<actor>`. */
-  actor: string
+  /** A function is asked for each request: tokens expire, and whoever renews them writes the file anew. */
+  token: Secret | (() => Secret)
+  /** Who gives orders, recorded as `operator/<actor>`. Of no meaning with a token that says itself who it is. */
+  actor?: string
   /** The longest wait for one answer. */
   timeoutMs?: number
   /** A watch that hears nothing for so long, not even a heartbeat, is begun again. */
@@ -43,7 +44,7 @@ const BREAKS_MAX = 8
 
 /** The API of control. Every failure is a `Complaint` that says what to do. */
 export class ControlClient {
-  readonly #options: Required<ControlOptions>
+  readonly #options: ControlOptions & Required<Pick<ControlOptions, 'timeoutMs' | 'silenceMs'>>
   readonly #base: URL
 
   constructor(options: ControlOptions) {
@@ -219,7 +220,7 @@ export class ControlClient {
     return this.#json(path, {
       method: 'POST',
       body: JSON.stringify(body),
-      headers: { 'content-type': 'application/json', 'x-rekey-actor': this.#options.actor },
+      headers: { 'content-type': 'application/json' },
     })
   }
 
@@ -232,13 +233,15 @@ export class ControlClient {
   }
 
   async #fetch(path: string, init: RequestInit): Promise<Response> {
+    const { token, actor } = this.#options
+    const authorization = `Bearer ${(typeof token === 'function' ? token() : token).reveal()}`
     let response: Response
     try {
       response = await fetch(new URL(`v1/${path}`, this.#base), {
         ...init,
         // The token must not follow a redirection to somewhere else.
         redirect: 'manual',
-        headers: { ...init.headers, authorization: `Bearer ${this.#options.token.reveal()}` },
+        headers: { ...init.headers, authorization, ...(actor !== undefined && { 'x-rekey-actor': actor }) },
       })
     } catch (error) {
       throw unreachable(this.#base, error)

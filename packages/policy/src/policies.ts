@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import cedar from '@cedar-policy/cedar-wasm/nodejs'
 import { RekeyError } from '@rekey/contracts'
 import { type EntityFile, readEntities } from './entities.ts'
-import { type PolicyFile, readPolicyFile } from './policy-file.ts'
+import { type PolicyFile, readPolicyFiles } from './policy-file.ts'
 import { type Action, nameOf, type Principal, type Resource, SCHEMA, SYSTEM_ID } from './vocabulary.ts'
 
 export type Question = {
@@ -38,16 +38,9 @@ export type PolicySource = { files: PolicyFile[]; entities?: EntityFile }
  * once, with its file and line: policies that are half right are not used.
  */
 export function loadPolicies({ files, entities }: PolicySource): Policies {
-  const read = files.toSorted(byName).map(readPolicyFile)
-  const policies = read.flatMap((file) => file.policies)
+  const { policies, faults } = readPolicyFiles(files.toSorted(byName))
   const known = readEntities(entities)
-  const faults = [...read.flatMap((file) => file.faults), ...known.faults]
-  const first = new Map<string, string>()
-  for (const { id, file, line } of policies) {
-    const other = first.get(id)
-    if (other !== undefined) faults.push(`${file}:${line}: the id ${id} is used at ${other} already`)
-    else first.set(id, `${file}:${line}`)
-  }
+  faults.push(...known.faults)
   if (faults.length > 0) throw new RekeyError('invalid_configuration', faults.join('; '))
   if (policies.length === 0)
     throw new RekeyError('invalid_configuration', 'there is no policy: nobody may do anything')
@@ -65,7 +58,7 @@ export function loadPolicies({ files, entities }: PolicySource): Policies {
 
   return {
     digest,
-    ids: [...first.keys()].toSorted(),
+    ids: policies.map(({ id }) => id).toSorted(),
     authorize(question) {
       try {
         return { ...ask(question, known.entities, digest), digest }

@@ -1,9 +1,12 @@
 import { RekeyError } from '@rekey/contracts'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { SHIPPED_DIR, shipped } from '../test/shipped.ts'
 import { readPolicyFolder } from './folder.ts'
 import { loadPolicies, type PolicySource } from './policies.ts'
 import { type Resource, UNKNOWN_CREDENTIAL } from './vocabulary.ts'
+
+// Cedar is compiled when it is first used, which takes a second of the processor.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
 
 const ON_CALL =
   '@id("on-call")\npermit (principal in Role::"on-call", action in Action::"order", resource);\n'

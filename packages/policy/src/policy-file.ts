@@ -6,15 +6,24 @@ export type PolicyFile = { name: string; text: string }
 /** One policy of a file. */
 export type Policy = { id: string; text: string; file: string; line: number }
 
-/** Reads one file of policies. What is wrong in it is said with its line; nothing of a file that is wrong is used. */
-export function readPolicyFile({ name, text }: PolicyFile): { policies: Policy[]; faults: string[] } {
+type Read = { policies: Policy[]; faults: string[] }
+
+/** Reads files of policies and checks them against the schema. What is wrong is said with file and line. */
+export function readPolicyFiles(files: PolicyFile[]): Read {
+  const read = files.map(parse)
+  const faults = read.flatMap((file) => file.faults)
+  // Only what can be read can be judged.
+  const wrong = faults.length > 0 ? faults : [...repeatedIds(read), ...validate(files)]
+  return { policies: read.flatMap((file) => file.policies), faults: wrong }
+}
+
+function parse({ name, text }: PolicyFile): Read {
   const parts = cedar.policySetTextToParts(text)
-  if (parts.type === 'failure') return { policies: [], faults: parts.errors.map((e) => fault(name, text, e)) }
+  if (parts.type === 'failure')
+    return { policies: [], faults: parts.errors.map((e) => fault(e, placeIn(name, text))) }
   const faults = parts.policy_templates.map(
     (template) => `${name}:${lineOf(text, text.indexOf(template))}: templates are not used here`,
   )
-  if (faults.length === 0) faults.push(...validate({ name, text }))
-  if (faults.length > 0) return { policies: [], faults }
   const policies: Policy[] = []
   for (const [index, { part, at }] of placesOf(text, parts.policies).entries()) {
     const line = lineOf(text, at)
@@ -25,13 +34,40 @@ export function readPolicyFile({ name, text }: PolicyFile): { policies: Policy[]
   return { policies, faults }
 }
 
-/** A warning counts as a fault: a `forbid` that can never apply is an open door. */
-function validate({ name, text }: PolicyFile): string[] {
-  const answer = cedar.validate({ schema: SCHEMA, policies: { staticPolicies: text } })
-  if (answer.type === 'failure') return answer.errors.map((error) => fault(name, text, error))
+/** Ids are what people see of a decision: each means one policy. */
+function repeatedIds(read: Read[]): string[] {
+  const first = new Map<string, string>()
+  return read
+    .flatMap(({ policies }) => policies)
+    .flatMap(({ id, file, line }) => {
+      const other = first.get(id)
+      if (other !== undefined) return [`${file}:${line}: the id ${id} is used at ${other} already`]
+      first.set(id, `${file}:${line}`)
+      return []
+    })
+}
+
+/**
+ * All files at once: reading the schema costs more than all of them. A warning counts as a fault, because a `forbid` that
+ * can never apply is an open door.
+ */
+function validate(files: PolicyFile[]): string[] {
+  const starts: { name: string; text: string; start: number }[] = []
+  let length = 0
+  for (const { name, text } of files) {
+    starts.push({ name, text, start: length })
+    length += Buffer.byteLength(text) + 1
+  }
+  const place = (at: number) => {
+    const file = starts.findLast(({ start }) => start <= at)
+    return file ? placeIn(file.name, file.text)(at - file.start) : ''
+  }
+  const staticPolicies = files.map(({ text }) => text).join('\n')
+  const answer = cedar.validate({ schema: SCHEMA, policies: { staticPolicies } })
+  if (answer.type === 'failure') return answer.errors.map((error) => fault(error, place))
   const errors = answer.validationErrors.map(({ error }) => error)
   const warnings = [...answer.validationWarnings.map(({ error }) => error), ...answer.otherWarnings]
-  return (errors.length > 0 ? errors : warnings).map((error) => fault(name, text, error))
+  return (errors.length > 0 ? errors : warnings).map((error) => fault(error, place))
 }
 
 /** Cedar gives the policies of a text in no order, each as it stands there; two may be the same. */
@@ -51,13 +87,20 @@ function annotatedId(policy: string): string | undefined {
   return read.type === 'success' ? read.json.annotations?.id : undefined
 }
 
-/** Cedar counts bytes, and names policies by their number in the file. */
-function fault(name: string, text: string, error: cedar.DetailedError): string {
-  const [place] = error.sourceLocations ?? []
-  const before = place && Buffer.from(text).subarray(0, place.start).toString()
-  const line = before === undefined ? '' : `:${lineOf(before, before.length)}`
+/** Cedar names policies by their number, which nobody sees. */
+function fault(error: cedar.DetailedError, place: (byte: number) => string): string {
+  const start = error.sourceLocations?.[0]?.start
   const message = error.message.replace(/^for policy `policy\d+`[,:] /, '')
-  return `${name}${line}: ${message}${error.help === null ? '' : ` (${error.help})`}`
+  const help = error.help === null ? '' : ` (${error.help})`
+  return `${start === undefined ? '' : `${place(start)}: `}${message}${help}`
+}
+
+/** Cedar counts bytes. */
+function placeIn(name: string, text: string): (byte: number) => string {
+  return (byte) => {
+    const before = Buffer.from(text).subarray(0, byte).toString()
+    return `${name}:${lineOf(before, before.length)}`
+  }
 }
 
 function lineOf(text: string, index: number): number {

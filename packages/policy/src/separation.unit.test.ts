@@ -1,9 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { SHIPPED_DIR, shipped } from '../test/shipped.ts'
 import type { Question } from './policies.ts'
 import { ACTIONS, type Action, type Principal, type Resource, SCHEMA } from './vocabulary.ts'
+
+// Cedar is compiled when it is first used, which takes a second of the processor.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
 
 /** The shipped policies, asked everything: each set of roles, each kind of principal, each action. */
 

@@ -4,11 +4,14 @@ import type { DeniedRequest, Ledger } from '@rekey/ledger'
 import { loadPolicies, type PolicySource, readPolicyFolder } from '@rekey/policy'
 import { createLogger, readConfig } from '@rekey/runtime'
 import { createLocalJWKSet } from 'jose'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { mustSayItsAction } from '../src/access/authorize.ts'
 import { Config } from '../src/config.ts'
 import { buildControl } from '../src/control.ts'
 import { AUDIENCE, givenIssuer, ISSUER, SHARED } from './issuer.ts'
+
+// Cedar is compiled when it is first used, which takes a second of the processor.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
 
 const POLICIES = fileURLToPath(new URL('../../../examples/policies/', import.meta.url))
 const logger = createLogger({ service: 'control' })
