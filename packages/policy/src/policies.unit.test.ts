@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { RekeyError } from '@rekey/contracts'
 import { describe, expect, test, vi } from 'vitest'
 import { SHIPPED_DIR, shipped } from '../test/shipped.ts'
@@ -196,6 +197,30 @@ test('a name that is in entities.json has what it says there, beside its groups'
   })
   const may = (action: 'read' | 'rotate') => set.authorize({ principal: ana, action, resource: key }).allowed
   expect([may('read'), may('rotate')]).toEqual([true, true])
+})
+
+test('what the pages show can be used', () => {
+  const page = (path: string) => readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8')
+  const blocks = (path: string, language: string) =>
+    [...page(path).matchAll(new RegExp(`\`\`\`${language}\n([\\s\\S]*?)\`\`\``, 'g'))].map(
+      ([, text = '']) => text,
+    )
+  const [rule = ''] = blocks('docs/reference/policies.md', 'cedar')
+  const [members = ''] = blocks('examples/policies/README.md', 'json')
+  const { files } = readPolicyFolder(SHIPPED_DIR)
+  const set = loadPolicies({
+    files: [...files, { name: 'page.cedar', text: rule }],
+    entities: { name: 'entities.json', text: members },
+  })
+  const junior = { type: 'User', id: 'ben', groups: ['sre-payments'] } as const
+  const senior = { type: 'User', id: 'ana', groups: ['sre-payments', 'sre-senior'] } as const
+  const may = (
+    principal: typeof junior | typeof senior,
+    action: 'rotate' | 'contain',
+    environment = 'prod',
+  ) => set.authorize({ principal, action, resource: { ...key, environment } }).allowed
+  expect([may(junior, 'contain'), may(senior, 'contain')]).toEqual([false, true])
+  expect([may(junior, 'contain', 'dev'), may(junior, 'rotate')]).toEqual([true, true])
 })
 
 test('two sets can be asked side by side', () => {
