@@ -12,13 +12,14 @@ const PACKAGES: Record<string, { may: string[]; types?: string[] }> = {
   events: { may: ['contracts', 'core'] },
   audit: { may: ['contracts', 'core'] },
   ledger: { may: ['contracts', 'core'] },
+  policy: { may: ['contracts'] },
   queues: { may: ['runtime'] },
   notify: { may: ['contracts', 'core'], types: ['ledger'] },
   runtime: { may: ['contracts'] },
   testing: { may: ['contracts', 'core'] },
   'backend-vault': { may: ['contracts'] },
   'backend-aws': { may: ['contracts'] },
-  cli: { may: ['contracts', 'core', 'events'], types: ['ledger'] },
+  cli: { may: ['contracts', 'core', 'events', 'policy'], types: ['ledger'] },
 }
 
 const imports = handwritten()

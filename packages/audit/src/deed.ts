@@ -34,7 +34,11 @@ export type EntityDeed = {
   failed?: boolean
   severity?: Severity
   waiver?: Waiver
+  refusedBy?: Refusal
 }
+
+/** The policies that refused it, of the set with this digest. None: no policy permits it. */
+export type Refusal = { policies: string[]; digest: string }
 
 /** What an emergency leaves out that protects clients otherwise, and who took that upon themselves. */
 export type Waiver = {

@@ -63,6 +63,21 @@ export type LedgerEvent =
       gaveUp: boolean
       error: string
     }
+  | {
+      /** Null: several requests of several, which were not written down one by one. */
+      type: 'RequestDenied'
+      principal: { type: string; id: string } | null
+      action: string | null
+      resource: { type: string; id: string } | null
+      /** Which policies decided; none: no policy permits it. */
+      policies: string[]
+      errors: string[]
+      /** Of the policies that were asked. */
+      digest: string
+      /** How many requests it stands for. */
+      times: number
+    }
+  | { type: 'PoliciesLoaded'; digest: string; policies: string[] }
   | { type: 'AuditHeartbeat'; intervalMs: number }
 
 export type JournalEvent = RotationEvent | LedgerEvent

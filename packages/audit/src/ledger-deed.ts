@@ -88,6 +88,13 @@ export function ledgerDeed(event: LedgerEvent): Deed | undefined {
         severity: gaveUp ? 'High' : 'Medium',
       }
     }
+    case 'RequestDenied':
+      return denied(event)
+    case 'PoliciesLoaded': {
+      const message = `${event.policies.length} policies decide from now on: ${event.policies.join(', ')}`
+      const entity = { type: 'Policies', uid: `policies/${event.digest}`, name: 'policies' }
+      return { class: 'entity', activity: 'Update', entity, message, severity: 'Low' }
+    }
     case 'AuditHeartbeat':
       return { class: 'heartbeat', message: `the auditor works; next in ${event.intervalMs} ms` }
     default:
@@ -100,6 +107,30 @@ function pause(credentials: string[], activity: EntityDeed['activity'], what: st
   const name = credentials.length === 1 ? credentials[0] : `${credentials.length} credentials`
   const message = `${what} (${credentials.join(', ')})`
   return { class: 'entity', activity, entity: { type: 'Schedule', uid: 'pause', name: `${name}` }, message }
+}
+
+function denied(event: Extract<LedgerEvent, { type: 'RequestDenied' }>): EntityDeed {
+  const { principal, action, resource, policies, errors, digest, times } = event
+  const what = principal && action && resource
+  const why =
+    errors.length > 0
+      ? `a policy failed (${[...policies, ...errors].join(', ')})`
+      : policies.length > 0
+        ? `denied by ${policies.join(', ')}`
+        : 'no policy permits it'
+  return {
+    class: 'entity',
+    activity: { other: 'Deny' },
+    entity: resource
+      ? { type: resource.type, uid: `${resource.type.toLowerCase()}/${resource.id}`, name: resource.id }
+      : { type: 'System', uid: 'system/rekey', name: 'rekey' },
+    message: what
+      ? `${principal.type} ${principal.id} may not ${action} ${resource.type} ${resource.id}: ${why}${times > 1 ? `, ${times} times` : ''}`
+      : `${times} further requests were denied`,
+    failed: true,
+    severity: 'Low',
+    ...(what && { refusedBy: { policies, digest } }),
+  }
 }
 
 function changeEvent(event: { source: string; id: string }) {

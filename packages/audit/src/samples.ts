@@ -211,6 +211,14 @@ const ROTATION_SAMPLES: Samples<RotationEvent> = {
 }
 
 const judged = { type: 'EventJudged' as const, source: '/ci', id: '7', at: '2026-11-21T10:00:00.000Z' }
+const deniedRequest = {
+  type: 'RequestDenied' as const,
+  principal: { type: 'User', id: 'ci-7' },
+  action: 'contain',
+  resource: { type: 'Credential', id: 'chat' },
+  errors: [],
+  digest: 'sha-256:ab',
+}
 const LEDGER_SAMPLES: Samples<LedgerEvent> = {
   EventJudged: (
     [
@@ -308,6 +316,13 @@ const LEDGER_SAMPLES: Samples<LedgerEvent> = {
     gaveUp,
     error: 'it answered 503',
   })),
+  RequestDenied: [
+    { ...deniedRequest, policies: ['deployers-give-no-orders', 'not-in-prod'], times: 1 },
+    { ...deniedRequest, policies: [], times: 600 },
+    { ...deniedRequest, policies: ['broken'], errors: ['integer overflow'], times: 1 },
+    { ...deniedRequest, principal: null, action: null, resource: null, policies: [], times: 97 },
+  ],
+  PoliciesLoaded: [{ type: 'PoliciesLoaded', digest: 'sha-256:ab', policies: ['on-call', 'readers-look'] }],
   AuditHeartbeat: [{ type: 'AuditHeartbeat', intervalMs: 60_000 }],
 }
 
@@ -325,6 +340,8 @@ const streamOf = {
   Paused: 'pause',
   PauseEnded: 'pause',
   NotificationFailed: 'owner/team-ai',
+  RequestDenied: 'policy',
+  PoliciesLoaded: 'policy',
   AuditHeartbeat: 'audit',
 } satisfies Record<LedgerEvent['type'], string>
 

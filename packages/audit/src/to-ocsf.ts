@@ -41,7 +41,7 @@ export function toOcsf(entry: AuditableEntry, chain: Chain): OcsfRecord {
     ...classOf(deed, entry),
     time: Date.parse(entry.at),
     message: short(deed.message),
-    actor: { user: userOf(entry.actor) },
+    actor: { user: userOf(entry.actor), ...authorizationsOf(deed) },
     metadata: {
       version: OCSF_VERSION,
       uid: `rekey-${entry.position}`,
@@ -113,11 +113,24 @@ const LEDGER_TYPES: Record<LedgerEvent['type'], true> = {
   Paused: true,
   PauseEnded: true,
   NotificationFailed: true,
+  RequestDenied: true,
+  PoliciesLoaded: true,
   AuditHeartbeat: true,
 }
 
 function isLedgerEvent(event: JournalEvent): event is LedgerEvent {
   return Object.hasOwn(LEDGER_TYPES, event.type)
+}
+
+/** OCSF has a place for who was refused by which policy; for "no policy permits it", only the set of them. */
+function authorizationsOf(deed: Deed) {
+  if (deed.class !== 'entity' || !deed.refusedBy) return {}
+  const { policies, digest } = deed.refusedBy
+  const all = { name: 'no policy permits it', version: digest }
+  const each = policies.map((uid) => ({ uid, version: digest }))
+  return {
+    authorizations: (each.length > 0 ? each : [all]).map((policy) => ({ decision: 'deny', policy })),
+  }
 }
 
 /** An operator and an emitter cannot be told apart by name. */

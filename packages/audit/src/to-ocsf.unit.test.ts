@@ -147,6 +147,55 @@ test("a human's hold is a finding that surprises nobody", () => {
   expect(record.message).toContain('held by operator/ana: wait')
 })
 
+describe('a denied request', () => {
+  const denied = {
+    type: 'RequestDenied' as const,
+    principal: { type: 'User', id: 'ci-7' },
+    action: 'contain',
+    resource: { type: 'Credential', id: 'chat' },
+    policies: ['deployers-give-no-orders'],
+    errors: [],
+    digest: 'sha-256:ab',
+    times: 1,
+  }
+  const about = { stream: 'policy', actor: 'oidc/ci-7' }
+
+  test('is a failed deed of who asked, with the policies that decided', () => {
+    expect(recordOf(denied, about)).toMatchObject({
+      class_uid: 3004,
+      activity_name: 'Deny',
+      status: 'Failure',
+      severity: 'Low',
+      message: 'User ci-7 may not contain Credential chat: denied by deployers-give-no-orders',
+      entity: { type: 'Credential', uid: 'credential/chat', name: 'chat' },
+      actor: {
+        user: { name: 'oidc/ci-7', type: 'Unknown' },
+        authorizations: [
+          { decision: 'deny', policy: { uid: 'deployers-give-no-orders', version: 'sha-256:ab' } },
+        ],
+      },
+    })
+  })
+
+  test('says so where nothing permits it, how often, and where a policy failed', () => {
+    const none = recordOf({ ...denied, policies: [], times: 600 }, about)
+    expect(none.message).toBe('User ci-7 may not contain Credential chat: no policy permits it, 600 times')
+    expect(none.actor.authorizations).toEqual([
+      { decision: 'deny', policy: { name: 'no policy permits it', version: 'sha-256:ab' } },
+    ])
+    expect(recordOf({ ...denied, policies: ['broken'], errors: ['overflow'] }, about).message).toContain(
+      'a policy failed (broken, overflow)',
+    )
+  })
+
+  test('that was not written down by itself is counted', () => {
+    const rest = { ...denied, principal: null, action: null, resource: null, policies: [], times: 97 }
+    const record = recordOf(rest, { stream: 'policy', actor: 'control' })
+    expect(record).toMatchObject({ message: '97 further requests were denied', entity: { type: 'System' } })
+    expect(record.actor.authorizations).toBeUndefined()
+  })
+})
+
 describe('an emergency', () => {
   const cause = { kind: 'order' as const, actor: 'operator/ana', reason: 'in a log' }
   const [routine] = sampleEntries()

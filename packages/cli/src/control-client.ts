@@ -30,9 +30,10 @@ export type Watched =
 
 export type ControlOptions = {
   url: string
-  token: Secret
-  /** Who gives orders, recorded as `operator/<actor>`. */
-  actor: string
+  /** A function is asked for each request: tokens expire, and whoever renews them writes the file anew. */
+  token: Secret | (() => Secret)
+  /** Who gives orders, recorded as `operator/<actor>`. Of no meaning with a token that says itself who it is. */
+  actor?: string
   /** The longest wait for one answer. */
   timeoutMs?: number
   /** A watch that hears nothing for so long, not even a heartbeat, is begun again. */
@@ -58,7 +59,7 @@ const BREAKS_MAX = 8
 
 /** The API of control. Every failure is a `Complaint` that says what to do. */
 export class ControlClient {
-  readonly #options: Required<ControlOptions>
+  readonly #options: ControlOptions & Required<Pick<ControlOptions, 'timeoutMs' | 'silenceMs'>>
   readonly #base: URL
 
   constructor(options: ControlOptions) {
@@ -155,13 +156,14 @@ export class ControlClient {
   }
   /** No routine rotation goes on for a while. Without `credential`: of any. */
   pause(
+    credential: string | undefined,
     why: Why,
-    about: { credential?: string; forMs: number },
+    forMs: number,
   ): Promise<{ credentials: string[]; until: string }> {
-    return this.#order('pause', why, about)
+    return this.#order(`${scopeOf(credential)}pause`, why, { forMs })
   }
-  endPause(why: Why, about: { credential?: string }): Promise<{ credentials: string[] }> {
-    return this.#order('pause/end', why, about)
+  endPause(credential: string | undefined, why: Why): Promise<{ credentials: string[] }> {
+    return this.#order(`${scopeOf(credential)}pause/end`, why)
   }
   /** An older backup was restored: everything is held. */
   recover(reason: string): Promise<RecoveryView> {
@@ -254,7 +256,7 @@ export class ControlClient {
     return this.#json(path, {
       method: 'POST',
       body: JSON.stringify(body),
-      headers: { ...headers, 'content-type': 'application/json', 'x-rekey-actor': this.#options.actor },
+      headers: { ...headers, 'content-type': 'application/json' },
     })
   }
 
@@ -267,13 +269,15 @@ export class ControlClient {
   }
 
   async #fetch(path: string, init: RequestInit): Promise<Response> {
+    const { token, actor } = this.#options
+    const authorization = `Bearer ${(typeof token === 'function' ? token() : token).reveal()}`
     let response: Response
     try {
       response = await fetch(new URL(`v1/${path}`, this.#base), {
         ...init,
         // The token must not follow a redirection to somewhere else.
         redirect: 'manual',
-        headers: { ...init.headers, authorization: `Bearer ${this.#options.token.reveal()}` },
+        headers: { ...init.headers, authorization, ...(actor !== undefined && { 'x-rekey-actor': actor }) },
       })
     } catch (error) {
       throw unreachable(this.#base, error)
@@ -281,6 +285,10 @@ export class ControlClient {
     if (response.ok) return response
     throw toControlError(response.status, this.#base.href, await readJson(response))
   }
+}
+
+function scopeOf(credential: string | undefined): string {
+  return credential === undefined ? '' : `credentials/${encodeURIComponent(credential)}/`
 }
 
 function baseOf(text: string): URL {

@@ -22,7 +22,7 @@ export class ControlError extends Complaint {
 }
 
 const WRONG_TOKEN =
-  'Name the file with the token that control was started with in REKEY_TOKEN_FILE or --token-file.'
+  'Name the file with a token that control takes in REKEY_TOKEN_FILE or --token-file. Tokens of an identity provider expire: get a new one.'
 
 /** An answer that is no success: a problem document, or whatever stood in between. */
 export function toControlError(status: number, url: string, body: unknown): ControlError {

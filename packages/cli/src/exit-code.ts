@@ -3,6 +3,7 @@ export const EXIT = {
   closed: 0,
   failed: 1,
   differences: 2,
+  denied: 3,
   noRotation: 10,
   rolledBack: 20,
   held: 30,
@@ -15,13 +16,14 @@ export const MEANING: Record<ExitCode, string> = {
   0: 'done; of a rotation: closed, and the old value, if there was one, is proved dead',
   1: 'error',
   2: 'there are differences',
+  3: 'denied: the policies of control do not let you',
   10: 'no rotation (the output says why)',
   20: 'rolled back or called off',
   30: 'held: a human must look',
   40: 'the wait timed out; the rotation goes on',
 }
 
-const BY_URGENCY: readonly ExitCode[] = [1, 30, 40, 20, 10, 2, 0]
+const BY_URGENCY: readonly ExitCode[] = [1, 3, 30, 40, 20, 10, 2, 0]
 
 /** Of several rotations: the one that a human should see first. */
 export function worst(codes: ExitCode[]): ExitCode {

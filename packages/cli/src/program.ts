@@ -14,6 +14,7 @@ import { addNodeGone } from './verbs/node-gone.ts'
 import { addNodeList } from './verbs/node-list.ts'
 import { addNodeToken } from './verbs/node-token.ts'
 import { addPause } from './verbs/pause.ts'
+import { addPolicyTest } from './verbs/policy-test.ts'
 import { addRecover } from './verbs/recover.ts'
 import { addResume } from './verbs/resume.ts'
 import { addRetire } from './verbs/retire.ts'
@@ -37,7 +38,7 @@ export function buildProgram(terminal: Terminal): { program: Command; result: { 
         '',
         'Environment:',
         '  REKEY_URL         address of control (default http://127.0.0.1:7400)',
-        '  REKEY_TOKEN_FILE  file with the token of control',
+        '  REKEY_TOKEN_FILE  file with your token for control',
         '  KAFKA_BROKERS     for "event send": host:port, comma-separated',
         '  NO_COLOR          no colours, if set',
       ].join('\n'),
@@ -66,6 +67,7 @@ export function buildProgram(terminal: Terminal): { program: Command; result: { 
   addExcuse(verb, program)
   addRecover(verb, program)
   addRulesTest(verb, program.command('rules').description('Try the rules'))
+  addPolicyTest(verb, program.command('policy').description('Try the policies'))
   addEventSend(verb, program.command('event').description('Events that make credentials rotate'))
   const node = program.command('node').description('Serving nodes')
   addNodeList(verb, node)

@@ -16,7 +16,7 @@ export async function run(argv: string[], terminal: Terminal): Promise<number> {
     // Commander has printed its own message, or the help that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.closed : EXIT.failed
     report(error, terminal, argv.includes('--json'))
-    return EXIT.failed
+    return error instanceof ControlError && error.status === 403 ? EXIT.denied : EXIT.failed
   }
 }
 

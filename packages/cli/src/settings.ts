@@ -10,20 +10,24 @@ export function readSettings(
   options: { url?: string; tokenFile?: string; actor?: string },
   env: NodeJS.ProcessEnv,
 ): ControlOptions {
-  return {
-    url: options.url ?? env.REKEY_URL ?? DEFAULT_URL,
-    token: readToken(options.tokenFile ?? env.REKEY_TOKEN_FILE),
-    actor: actorFrom(options.actor ?? env.USER ?? env.LOGNAME ?? userName()),
-  }
+  const token = () => readToken(options.tokenFile ?? env.REKEY_TOKEN_FILE)
+  // Once now, so that what is wrong with it is said before anything is done.
+  token()
+  const actor = actorFrom(options.actor ?? env.USER ?? env.LOGNAME ?? userName())
+  const url = options.url ?? env.REKEY_URL ?? DEFAULT_URL
+  return { url, token, ...(actor !== undefined && { actor }) }
 }
+
+/** What fits into the header of a request. Tokens that name many groups are long. */
+const TOKEN_LENGTH_MAX = 12_000
 
 /** From a file only: arguments and environments are readable by others. */
 function readToken(file: string | undefined): Secret {
-  const remedy = 'Name the file with the token of control in REKEY_TOKEN_FILE or --token-file.'
+  const remedy = 'Name the file with your token for control in REKEY_TOKEN_FILE or --token-file.'
   if (!file) throw new Complaint('bad_usage', 'no token for control was given', remedy)
   try {
     const text = readFileSync(file, 'utf8').trim()
-    if (/^[\x21-\x7e]{1,4096}$/.test(text)) return Secret.of(text)
+    if (/^[\x21-\x7e]+$/.test(text) && text.length <= TOKEN_LENGTH_MAX) return Secret.of(text)
   } catch (error) {
     const why = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'
     throw new Complaint('bad_usage', `cannot read the token file ${file}: ${why}`, remedy)
@@ -31,11 +35,12 @@ function readToken(file: string | undefined): Secret {
   throw new Complaint('bad_usage', `the file ${file} does not hold a token`, remedy)
 }
 
-function actorFrom(name: string | undefined): string {
-  if (name !== undefined && /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/.test(name)) return name
+/** Undefined: nobody can say. Control asks for it where it needs one. */
+function actorFrom(name: string | undefined): string | undefined {
+  if (name === undefined || /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/.test(name)) return name
   throw new Complaint(
     'bad_usage',
-    name === undefined ? 'who are you?' : `"${name}" cannot be recorded as a name`,
+    `"${name}" cannot be recorded as a name`,
     'Give --actor with letters, digits and . _ @ - (at most 64).',
   )
 }

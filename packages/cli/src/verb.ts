@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { ControlClient } from './control-client.ts'
-import { type ExitCode, MEANING } from './exit-code.ts'
+import { EXIT, type ExitCode, MEANING } from './exit-code.ts'
 import { readSettings } from './settings.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -33,8 +33,8 @@ export function verbAdder(terminal: Terminal, result: { exit: ExitCode }): AddVe
       .description(verb.summary)
       .option('--json', 'print JSON')
       .option('--url <url>', 'address of control (REKEY_URL)')
-      .option('--token-file <file>', 'file with the token of control (REKEY_TOKEN_FILE)')
-      .option('--actor <name>', 'who you are, for the record (default: your user name)')
+      .option('--token-file <file>', 'file with your token for control (REKEY_TOKEN_FILE)')
+      .option('--actor <name>', 'who you are, with the shared token (default: your user name)')
       .addHelpText('after', helpOf(verb))
     verb.options?.(command)
     command.action(async (...given: unknown[]) => {
@@ -61,6 +61,8 @@ export function verbAdder(terminal: Terminal, result: { exit: ExitCode }): AddVe
 }
 
 function helpOf({ example, exits }: Pick<Verb<never>, 'example' | 'exits'>): string {
-  const codes = exits.map((code) => `  ${String(code).padEnd(2)}  ${MEANING[code]}`)
+  // Whatever asks control may be denied.
+  const all = exits.flatMap((code) => (code === EXIT.failed ? [code, EXIT.denied] : [code]))
+  const codes = all.map((code) => `  ${String(code).padEnd(2)}  ${MEANING[code]}`)
   return ['', 'Example:', `  ${example}`, '', 'Exit codes:', ...codes].join('\n')
 }

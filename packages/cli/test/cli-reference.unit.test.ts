@@ -38,7 +38,8 @@ test.each(verbs.map(({ name }) => name))(
   },
 )
 
-test('the example of each verb can be parsed', async () => {
+// One of them compiles Cedar.
+test('the example of each verb can be parsed', { timeout: 30_000 }, async () => {
   const cli = await givenCli()
   for (const { name } of verbs) {
     const { out } = await cli.rekey([...name.split(' '), '--help'])
@@ -86,8 +87,8 @@ test('docs/reference/cli.md is up to date (vitest -u writes it)', async () => {
     '| --- | --- |',
     '| `--json` | Print JSON; a watch prints one object a line. Errors are JSON too, on stderr. |',
     '| `--url <url>` | Address of control; else `REKEY_URL`, else `http://127.0.0.1:7400`. |',
-    '| `--token-file <file>` | File with the token of control; else `REKEY_TOKEN_FILE`. |',
-    '| `--actor <name>` | Who you are, recorded as `operator/<name>`; else your user name. It is believed as it is told. |',
+    '| `--token-file <file>` | File with your token for control, read for each request; else `REKEY_TOKEN_FILE`. It is the shared token, or one of your identity provider. |',
+    '| `--actor <name>` | Who you are, recorded as `operator/<name>`; else your user name. It is believed as it is told, and of no meaning with a token of an identity provider. |',
     '',
     'Colours come only on a terminal, and not where `NO_COLOR` is set.',
     '',

@@ -8,14 +8,9 @@ const REASON = ['--reason', 'launch day']
 const UNTIL = '2026-11-22T08:00:00.000Z'
 
 test.each<[string[], string, object, string]>([
-  [
-    ['key', '--for', '4h'],
-    'pause',
-    { credential: 'key', forMs: 14_400_000 },
-    `of key goes on until ${UNTIL}`,
-  ],
+  [['key', '--for', '4h'], 'credentials/key/pause', { forMs: 14_400_000 }, `of key goes on until ${UNTIL}`],
   [['--all', '--for', '30m'], 'pause', { forMs: 1_800_000 }, `of key goes on until ${UNTIL}`],
-  [['key', '--end'], 'pause/end', { credential: 'key' }, 'routine rotations of key go on'],
+  [['key', '--end'], 'credentials/key/pause/end', {}, 'routine rotations of key go on'],
   [['--all', '--end'], 'pause/end', {}, 'routine rotations of key go on'],
 ])('pause %j', async (argv, path, body, words) => {
   cli = await givenCli({ [`POST /v1/${path}`]: { credentials: ['key'], until: UNTIL } })

@@ -1,7 +1,10 @@
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
-import { givenCli, problem, TOKEN } from './given-cli.ts'
+import { ControlClient } from '../src/control-client.ts'
+import { readSettings } from '../src/settings.ts'
+import { givenCli, problem, type Seen, TOKEN } from './given-cli.ts'
 
 let cli: Awaited<ReturnType<typeof givenCli>>
 afterEach(() => cli.close())
@@ -257,6 +260,30 @@ describe('what goes wrong', () => {
     expect((await cli.rekey(['list', '--token-file', '/nothing'])).err).toContain('ENOENT')
     expect((await cli.rekey(['list', '--actor', 'a b'])).err).toContain('cannot be recorded')
     expect(cli.seen).toEqual([])
+  })
+
+  test('what the policies deny: said as control says it, with an exit code of its own', async () => {
+    const detail = 'User::"ci" may not rotate Credential::"key": no policy permits it'
+    cli = await givenCli({
+      'POST /v1/credentials/key/rotate': (_seen: Seen, response: ServerResponse) =>
+        problem(response, 403, 'denied', detail, { denied: { policies: [] } }),
+    })
+    expect(await cli.rekey(['rotate', 'key', '--reason', 'x'])).toMatchObject({
+      exit: 3,
+      err: `error: ${detail}\n       Do better.`,
+    })
+  })
+
+  test('a token that is renewed in its file is used from then on, and may be long', async () => {
+    cli = await givenCli({ 'GET /v1/nodes': [] })
+    const token = `eyJ${'a'.repeat(9_000)}`
+    writeFileSync(cli.tokenFile, token)
+    expect((await cli.rekey(['node', 'list'])).exit).toBe(0)
+    expect(cli.seen[0]?.headers).toMatchObject({ authorization: `Bearer ${token}`, 'x-rekey-actor': 'ana' })
+    const read = readSettings({ url: cli.url, tokenFile: cli.tokenFile }, { USER: 'ana' })
+    writeFileSync(cli.tokenFile, 'another')
+    await new ControlClient(read).nodes()
+    expect(cli.seen[1]?.headers.authorization).toBe('Bearer another')
   })
 
   test('--json prints the error as JSON, and the token is never shown', async () => {

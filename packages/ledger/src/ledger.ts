@@ -12,6 +12,7 @@ import { createJoinToken, declareGone, excuse, fleetLedger, loseSilent } from '.
 import * as notifications from './notifications.ts'
 import { giveOrder, type OrderKey, type Orders } from './orders.ts'
 import * as outcomes from './outcomes.ts'
+import { recordDenials, recordPolicies } from './policy-journal.ts'
 import { acceptHead, type ChainHead, lastRecord } from './recovery/audit-head.ts'
 import { recordFound, type ToInspect, toInspect } from './recovery/inspection.ts'
 import { type Release, release } from './recovery/release.ts'
@@ -84,6 +85,11 @@ export function openLedger(options: { url: string; name: string; format?: number
     /** Configuration. */
     configure: (documents: Document[], run: { apply: boolean; actor: string }) =>
       configure(db, documents, run),
+
+    /** Who may what. */
+    recordDenials: (denials: Parameters<typeof recordDenials>[1]) => recordDenials(db, denials),
+    recordPolicies: (loaded: Parameters<typeof recordPolicies>[1]) => recordPolicies(db, loaded),
+    subjectOf: (of: Parameters<typeof views.subjectOf>[1]) => views.subjectOf(db, of),
 
     /** Audit. */
     unaudited: (limit: number) => audit.unaudited(db, limit),

@@ -100,6 +100,21 @@ export async function listCredentials(db: Database, name?: string): Promise<Cred
   }))
 }
 
+/** The credential that an order is about, as policies judge it; undefined: there is none. */
+export async function subjectOf(
+  db: Database,
+  of: { credential: string } | { rotation: string },
+): Promise<Pick<CredentialView, 'name' | 'workload' | 'environment' | 'owner'> | undefined> {
+  const by = 'rotation' in of
+  const { rows } = await db.pool.query(
+    `select c.name, c.workload, w.spec ->> 'environment' as environment, w.spec ->> 'owner' as owner
+     from credential c join workload w on w.name = c.workload
+     where c.name = ${by ? '(select credential from rotation where id = $1)' : '$1'}`,
+    [by ? of.rotation : of.credential],
+  )
+  return rows[0]
+}
+
 export async function listRotations(
   db: Database,
   filter: { credential?: string; limit?: number },

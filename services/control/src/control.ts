@@ -1,14 +1,25 @@
 import swagger from '@fastify/swagger'
 import { type Fingerprints, RekeyError, type Secret } from '@rekey/contracts'
 import type { Ledger } from '@rekey/ledger'
+import type { Policies } from '@rekey/policy'
 import type { Logger } from '@rekey/runtime'
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyServerOptions,
+  LogController,
+} from 'fastify'
 import {
   jsonSchemaTransform,
   serializerCompiler,
   validatorCompiler,
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod'
+import { authenticate, type Ways } from './access/authenticate.ts'
+import { authorize, mustSayItsAction } from './access/authorize.ts'
+import type { Issuer } from './access/bearer-of-issuer.ts'
+import { journalledDenials } from './access/denials.ts'
+import { sharedToken } from './access/shared-token.ts'
 import { journalBell } from './bell.ts'
 import { answerWithProblems } from './problem.ts'
 import { configurationRoutes } from './routes/configuration.ts'
@@ -25,7 +36,6 @@ import { versionRoutes } from './routes/version.ts'
 import { watchRoutes } from './routes/watch.ts'
 import { whoRoutes } from './routes/who.ts'
 import { workloadRoutes } from './routes/workloads.ts'
-import { bearerOnly } from './token.ts'
 import { VERSION } from './version.ts'
 
 /** A configuration of some thousand documents fits. */
@@ -33,25 +43,30 @@ const BODY_BYTES_MAX = 4 * 1024 * 1024
 /** An event's id may have 512 bytes, each of which takes three characters in a path. */
 const PARAMETER_LENGTH_MAX = 3 * 512
 
-const TOKEN_LENGTH_MIN = 16
-
-export async function buildControl(options: {
+export type ControlOptions = {
   ledger: Ledger
-  token: Secret
   logger: Logger
+  /** The shared token. Whoever has it tells who they are, and is believed. */
+  token?: Secret
+  /** Of the tokens of single people and pipelines. */
+  issuer?: Issuer
+  tls?: Tls
+  /** Who may what. Without them everybody who comes in may do everything: then only the shared token lets in. */
+  policies?: Policies
   /** For `who`; without it that is refused. */
   fingerprints?: Fingerprints
   /** How often a silent watch says that it lives. */
   heartbeatMs?: number
-}): Promise<FastifyInstance> {
-  const { ledger, token, logger } = options
-  if (token.reveal().length < TOKEN_LENGTH_MIN)
-    throw new RekeyError(
-      'invalid_configuration',
-      `the token in CONTROL_TOKEN_FILE is shorter than ${TOKEN_LENGTH_MIN} characters`,
-    )
+}
+
+/** PEM. With `clientCa` a certificate that this authority signed is a way in, beside tokens. */
+export type Tls = { cert: string; key: string; clientCa?: string }
+
+export async function buildControl(options: ControlOptions): Promise<FastifyInstance> {
+  const { ledger, logger, policies } = options
+  const ways = waysIn(options)
   const bell = journalBell(ledger)
-  const app = Fastify({
+  const settings: FastifyServerOptions = {
     loggerInstance: logger as FastifyBaseLogger,
     // Orders are logged with their actor below; the rest would be noise.
     logController: new LogController({ disableRequestLogging: true }),
@@ -59,15 +74,23 @@ export async function buildControl(options: {
     routerOptions: { maxParamLength: PARAMETER_LENGTH_MAX },
     requestTimeout: 30_000,
     forceCloseConnections: true,
-  })
+  }
+  const app = options.tls ? overTls(settings, options.tls) : Fastify(settings)
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
+  app.decorateRequest('caller')
+  app.decorateRequest('allowedBy')
+  const denials = policies && journalledDenials(ledger, logger, policies.digest)
   app.addHook('preClose', async () => bell.close())
+  app.addHook('onClose', async () => {
+    options.issuer?.keys.close()
+    await denials?.close()
+  })
   app.addHook('onResponse', async (request, reply) => {
     if (request.method === 'GET') return
-    const { method, url } = request
-    const actor = request.headers['x-rekey-actor']
-    logger.info({ method, url, actor, status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'order')
+    const { method, url, caller, allowedBy } = request
+    const ms = Math.round(reply.elapsedTime)
+    logger.info({ method, url, actor: caller?.actor, allowedBy, status: reply.statusCode, ms }, 'order')
   })
   answerWithProblems(app, logger)
 
@@ -93,12 +116,44 @@ export async function buildControl(options: {
   await app.register(async (raw) => healthRoutes(raw.withTypeProvider<ZodTypeProvider>(), shared))
   await app.register(
     async (raw) => {
-      raw.addHook('onRequest', bearerOnly(token))
+      raw.addHook('onRoute', mustSayItsAction)
+      raw.addHook('onRequest', async (request) => {
+        request.caller = await authenticate(request, ways)
+      })
+      // After the request was found well formed, so that only real names come into the journal.
+      raw.addHook('preHandler', async (request) => {
+        if (policies && denials) request.allowedBy = await authorize(request, { policies, ledger, denials })
+      })
       const api: Api = raw.withTypeProvider<ZodTypeProvider>()
       for (const add of V1) add(api, shared)
     },
     { prefix: '/v1' },
   )
+  return app
+}
+
+function waysIn({ token, issuer, tls, policies }: ControlOptions): Ways {
+  const certificates = tls?.clientCa !== undefined
+  if (!token && !issuer && !certificates)
+    throw new RekeyError(
+      'invalid_configuration',
+      'nobody could come in: no token, no issuer of tokens, no client CA',
+    )
+  if (!policies && (issuer || certificates))
+    throw new RekeyError(
+      'invalid_configuration',
+      'an issuer of tokens or a client CA lets in people who must not do everything: set CONTROL_POLICIES_DIR',
+    )
+  return { isShared: token && sharedToken(token), issuer, certificates }
+}
+
+/** A certificate is asked for and not demanded: a token is a way in, too. */
+function overTls(settings: FastifyServerOptions, { cert, key, clientCa }: Tls): FastifyInstance {
+  const client = clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: false }
+  const app = Fastify({
+    ...settings,
+    https: { cert, key, minVersion: 'TLSv1.2', ...client },
+  } as FastifyServerOptions)
   return app
 }
 

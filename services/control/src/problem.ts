@@ -15,6 +15,14 @@ export const Fault = z.object({
 })
 export type Fault = z.infer<typeof Fault>
 
+/** What policies refused, and which of them; none of them: no policy permits it. */
+const Denied = z.object({
+  principal: z.string(),
+  action: z.string(),
+  resource: z.string(),
+  policies: z.array(z.string()),
+})
+
 /** An error as RFC 9457 has it, with our catalogue's code and remedy. */
 export const Problem = z.object({
   type: z.string(),
@@ -24,12 +32,22 @@ export const Problem = z.object({
   detail: z.string(),
   remedy: z.string(),
   faults: z.array(Fault).optional(),
+  denied: Denied.optional(),
 })
 export type Problem = z.infer<typeof Problem>
 
 /** What can be wrong with a request itself, before Rekey is asked anything. */
 const REQUEST_PROBLEMS = {
-  unauthenticated: { status: 401, remedy: 'Send the token of CONTROL_TOKEN_FILE as a bearer token.' },
+  unauthenticated: {
+    status: 401,
+    remedy:
+      'Send a bearer token that control accepts: one of its token issuer, or that of CONTROL_TOKEN_FILE.',
+  },
+  denied: {
+    status: 403,
+    remedy:
+      'Ask somebody who may, or whoever looks after the policies of control; `rekey policy test` shows what they say.',
+  },
   malformed_request: {
     status: 400,
     remedy: 'Correct the request; /openapi.json says what each route takes.',
@@ -69,6 +87,21 @@ export class ControlProblem extends Error {
   }
 }
 
+/** The policies said no. */
+export class DeniedRequest extends ControlProblem {
+  readonly denied: z.infer<typeof Denied>
+  constructor({ failed, ...denied }: z.infer<typeof Denied> & { failed: boolean }) {
+    const { principal, action, resource, policies } = denied
+    const why = failed
+      ? 'its policies could not be evaluated, which is a no'
+      : policies.length > 0
+        ? `denied by ${policies.join(', ')}`
+        : 'no policy permits it'
+    super('denied', `${principal} may not ${action} ${resource}: ${why}`)
+    this.denied = denied
+  }
+}
+
 /** Wrong documents, each fault with its place. */
 export class FaultyDocuments extends RekeyError {
   readonly faults: Fault[]
@@ -105,6 +138,8 @@ function send(reply: FastifyReply, problem: Problem) {
 
 /** Messages of unknown errors stay in the log: nobody knows what is in them. */
 function toProblem(error: FastifyError): Problem {
+  if (error instanceof DeniedRequest)
+    return { ...requestProblem(error.code, error.message), denied: error.denied }
   if (error instanceof ControlProblem) return requestProblem(error.code, error.message)
   if (RekeyError.is(error)) {
     const { code, message, remedy } = error

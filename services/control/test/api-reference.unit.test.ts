@@ -1,5 +1,6 @@
 import { ERRORS, Secret } from '@rekey/contracts'
 import type { Ledger } from '@rekey/ledger'
+import { ACTIONS } from '@rekey/policy'
 import { createLogger } from '@rekey/runtime'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { expect, test } from 'vitest'
@@ -27,6 +28,7 @@ type Operation = {
   requestBody?: unknown
   responses: object
   tags?: string[]
+  'x-rekey-action'?: string[]
 }
 const document: { paths: Record<string, Record<string, Operation>> } = (
   await app.inject({ url: '/openapi.json' })
@@ -54,10 +56,26 @@ test('it covers every route, each with a summary, and with the token where one i
   }
 })
 
+test('every route under /v1 declares an action that the policies know, and no other route is open', () => {
+  for (const { route, operation } of operations) {
+    const actions = operation['x-rekey-action'] ?? []
+    expect(actions.length > 0, route).toBe(route.includes(' /v1/'))
+    for (const action of actions) expect(ACTIONS, route).toContain(action)
+  }
+  const open = operations.filter(({ route }) => !route.includes(' /v1/')).map(({ route }) => route)
+  expect(open).toEqual(['GET /healthz', 'GET /readyz', 'GET /openapi.json'])
+  // Nothing of control asks for this one: the policies are ready for it.
+  const used = new Set(operations.flatMap(({ operation }) => operation['x-rekey-action'] ?? []))
+  expect(ACTIONS.filter((action) => !used.has(action))).toEqual(['approve'])
+})
+
 test('docs/reference/api.md is up to date (vitest -u writes it)', async () => {
   const rows = operations
     .filter(({ route }) => route.includes(' /v1/'))
-    .map(({ route, operation }) => `| \`${route}\` | ${operation.summary} |`)
+    .map(({ route, operation }) => {
+      const actions = operation['x-rekey-action'] ?? []
+      return `| \`${route}\` | ${operation.summary} | ${actions.map((action) => `\`${action}\``).join(', ')} |`
+    })
   const open = operations
     .filter(({ route }) => !route.includes(' /v1/'))
     .map(({ route, operation }) => `| \`${route}\` | ${operation.summary} |`)
@@ -76,15 +94,24 @@ test('docs/reference/api.md is up to date (vitest -u writes it)', async () => {
     '',
     '## Who may ask',
     '',
-    'Routes under `/v1` want the token of `CONTROL_TOKEN_FILE` as a bearer token. Orders also want `x-rekey-actor`, which is',
-    'recorded as `operator/<name>`. **That name is believed as it is told**: whoever has the token may act for everybody.',
-    'Identity by OIDC or client certificates comes later; until then keep control on loopback, or behind a proxy that knows',
-    'its users and sets that header. Control speaks plain HTTP: anything but loopback needs a proxy that ends TLS.',
+    'Routes under `/v1` want to know who asks:',
+    '',
+    '| Way in | The journal says | |',
+    '| --- | --- | --- |',
+    '| a bearer token of `CONTROL_OIDC_ISSUER` (RS256, ES256 or EdDSA) | `oidc/<name claim>` | `x-rekey-actor` is ignored |',
+    '| a client certificate, signed by `CONTROL_TLS_CLIENT_CA_FILE` | `mtls/<SPIFFE ID, else DNS name>` | `x-rekey-actor` is ignored |',
+    '| the shared token of `CONTROL_TOKEN_FILE` as a bearer token | `operator/<x-rekey-actor>` | **the name is believed as it is told**: whoever has this token may act for everybody |',
+    '',
+    'With `CONTROL_POLICIES_DIR` Cedar policies say who may do what ([policies](policies.md)). Without it only the shared token',
+    'lets in, and whoever has it may do everything: keep control on loopback then, or behind a proxy that knows its users and',
+    'sets `x-rekey-actor`. Control speaks plain HTTP unless it has `CONTROL_TLS_CERT_FILE`: anything but loopback needs TLS.',
     '',
     '## Routes',
     '',
-    '| Route | What it does |',
-    '| --- | --- |',
+    '*Action* is what the policies are asked for. With `apply` in its body `POST /v1/configuration` is `apply`, else `diff`.',
+    '',
+    '| Route | What it does | Action |',
+    '| --- | --- | --- |',
     ...rows,
     '',
     'Without a token:',
@@ -123,8 +150,9 @@ test('docs/reference/api.md is up to date (vitest -u writes it)', async () => {
     '## Errors',
     '',
     'Errors are `application/problem+json` (RFC 9457) with `code` (below), `detail`, `remedy`, and for documents `faults`:',
-    'which document, which field, what is wrong. 400: the request itself; 401: the token; 404: no such thing; 409: refused as',
-    'things stand; 422: the documents or the event; 503: try again.',
+    'which document, which field, what is wrong. 400: the request itself; 401: who asks is not clear; 403 `denied`: the policies',
+    'refuse it, and `denied` has principal, action, resource and the `policies` that decided (none: no policy permits it); 404: no',
+    'such thing; 409: refused as things stand; 422: the documents or the event; 503: try again.',
     '',
     '| Code | What to do |',
     '| --- | --- |',
@@ -135,9 +163,24 @@ test('docs/reference/api.md is up to date (vitest -u writes it)', async () => {
     '| Variable | Meaning |',
     '| --- | --- |',
     '| `DATABASE_URL` | The ledger. |',
-    '| `CONTROL_TOKEN_FILE` | File with the token, at least 16 characters. |',
     '| `CONTROL_PORT` | Default 7400. |',
     '| `CONTROL_HOST` | Default 127.0.0.1. |',
+    '| `CONTROL_TOKEN_FILE` | File with the shared token, at least 16 characters. May be left out where there is another way in. |',
+    '| `CONTROL_POLICIES_DIR` | Folder with `*.cedar` and `entities.json`, read at the start. Policies that do not validate end it. |',
+    '| `CONTROL_OIDC_ISSUER` | `iss` of the tokens that are taken. Needs policies. |',
+    '| `CONTROL_OIDC_AUDIENCE` | `aud` that a token must have. |',
+    '| `CONTROL_OIDC_JWKS_URL` | Where the keys of the issuer are: https, or http on this host. |',
+    "| `CONTROL_OIDC_JWKS_FILE` | The same as a file, which is read again as a URL is. Without either the issuer's openid-configuration says it. |",
+    '| `CONTROL_OIDC_NAME_CLAIM` | Default `sub`. Take one that names a person for good. |',
+    '| `CONTROL_OIDC_GROUPS_CLAIM` | Default `groups`; also a path such as `realm_access.roles`. |',
+    '| `CONTROL_OIDC_SKEW_MS` | How far clocks may differ. Default 30000. |',
+    '| `CONTROL_TLS_CERT_FILE`, `CONTROL_TLS_KEY_FILE` | PEM. With them control speaks TLS. |',
+    '| `CONTROL_TLS_CLIENT_CA_FILE` | PEM. Certificates that it signed are a way in. Needs policies. |',
+    '| `VAULT_ADDR`, `VAULT_ROLE_ID_FILE`, `VAULT_SECRET_ID_FILE` | For `who` alone. |',
+    '',
+    'Keys of an issuer are read every five minutes, and when a token names one that is not known (at most every ten seconds).',
+    'While the issuer is away, keys that were read go on working for a day. A control that has none yet answers its tokens with',
+    '503; the shared token works.',
     '',
   ].join('\n')
   await expect(text).toMatchFileSnapshot('../../../docs/reference/api.md')

@@ -95,7 +95,13 @@ describe('wrong documents are named with their field, and nothing is written', (
     [
       'an unknown kind',
       [{ ...workload(), kind: 'Workloads' }],
-      [{ kind: 'Workloads', field: 'kind', message: "expected 'Owner' | 'Workload' | 'Credential' | 'Rule'" }],
+      [
+        {
+          kind: 'Workloads',
+          field: 'kind',
+          message: "expected 'Owner' | 'Workload' | 'Credential' | 'Rule'",
+        },
+      ],
     ],
     ['no document at all', ['x'], [{ kind: null, field: '', message: /expected object/ }]],
     [

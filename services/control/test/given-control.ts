@@ -1,9 +1,9 @@
-import { type Fingerprints, Secret } from '@rekey/contracts'
+import { Secret } from '@rekey/contracts'
 import { type Ledger, migrate, openLedger } from '@rekey/ledger'
 import { createDatabase } from '@rekey/local'
 import { createLogger } from '@rekey/runtime'
 import { inject } from 'vitest'
-import { buildControl } from '../src/control.ts'
+import { buildControl, type ControlOptions } from '../src/control.ts'
 
 export const TOKEN = 'a-token-that-only-tests-know'
 
@@ -21,7 +21,9 @@ export type GivenControl = {
 }
 
 /** Control with its own database on the real server, reachable over HTTP. */
-export async function givenControl(options: { fingerprints?: Fingerprints } = {}): Promise<GivenControl> {
+export async function givenControl(
+  options: Omit<ControlOptions, 'ledger' | 'logger' | 'heartbeatMs'> = {},
+): Promise<GivenControl> {
   const name = `control_${crypto.randomUUID().replaceAll('-', '')}`
   const databaseUrl = await createDatabase({ postgres: { url: inject('stack').postgresUrl } }, name)
   await migrate(databaseUrl)

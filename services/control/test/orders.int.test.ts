@@ -312,7 +312,7 @@ describe('a pause', () => {
     await watched('key-g1')
     await control.post('credentials/key/rotate', { reason: 'x' })
     expect(await holds('key-g2')).toMatchObject([{ reason: 'human', detail }])
-    const ended = await control.post('pause/end', { credential: 'key', reason: 'launched' })
+    const ended = await control.post('credentials/key/pause/end', { reason: 'launched' })
     expect(ended).toEqual({ status: 200, body: { credentials: ['key'] } })
     expect(await paused()).toBeNull()
     expect((await watched('key-g2')).types.at(-1)).toBe('RotationClosed')
@@ -323,7 +323,7 @@ describe('a pause', () => {
   })
 
   test('ends by itself', async () => {
-    await control.post('pause', { reason: 'a moment', credential: 'key', forMs: 1_000 })
+    await control.post('credentials/key/pause', { reason: 'a moment', forMs: 1_000 })
     workers = scriptedWorkers(control.ledger)
     const { types } = await watched('key-g1')
     expect(types).toContain('HoldLifted')
@@ -340,8 +340,8 @@ describe('a pause', () => {
   })
 
   test('of what there is not is refused', async () => {
-    const order = { reason: 'x', credential: 'other', forMs: 60_000 }
-    expect(await control.post('pause', order)).toMatchObject({ status: 404 })
+    const order = { reason: 'x', forMs: 60_000 }
+    expect(await control.post('credentials/other/pause', order)).toMatchObject({ status: 404 })
     expect(await control.post('pause', { reason: 'x', forMs: 1 })).toMatchObject({ status: 400 })
   })
 })

@@ -25,13 +25,12 @@ export function addPause(verb: AddVerb, program: Command): void {
         throw new Complaint('bad_usage', 'pause what?', 'Name one credential, or say --all.')
       if ((duration === undefined) !== (end === true))
         throw new Complaint('bad_usage', 'for how long?', 'Say --for DURATION, or --end.')
-      const about = credential === undefined ? {} : { credential }
       const many = (names: string[]) => (names.length === 1 ? names[0] : `${names.length} credentials`)
       if (duration === undefined) {
-        const ended = await client.endPause(whyOf(options), about)
+        const ended = await client.endPause(credential, whyOf(options))
         print(ended, `routine rotations of ${many(ended.credentials)} go on`)
       } else {
-        const paused = await client.pause(whyOf(options), { ...about, forMs: parseDuration(duration) })
+        const paused = await client.pause(credential, whyOf(options), parseDuration(duration))
         print(paused, `no routine rotation of ${many(paused.credentials)} goes on until ${paused.until}`)
       }
       return EXIT.closed

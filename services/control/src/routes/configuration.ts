@@ -16,6 +16,7 @@ export function configurationRoutes(api: Api, { ledger }: Shared): void {
   api.post(
     '/configuration',
     {
+      config: { action: 'diff', applies: 'apply' },
       schema: {
         summary: 'Compare documents with what is configured, and with `apply` write them: all or none',
         description: 'Nothing is removed by leaving it out. Every fault is named at once, with its field.',
@@ -32,11 +33,11 @@ export function configurationRoutes(api: Api, { ledger }: Shared): void {
         response: answers(z.object({ applied: z.boolean(), changes: z.array(ConfigurationChange) })),
       },
     },
-    async ({ body, headers }) => {
+    async ({ body, caller }) => {
       const documents = readDocuments(body.documents)
       const { apply } = body
       try {
-        const changes = await ledger.configure(documents, { apply, actor: actorOf(headers) })
+        const changes = await ledger.configure(documents, { apply, actor: actorOf(caller) })
         return { applied: apply, changes }
       } catch (error) {
         if (RekeyError.is(error) && error.code === 'invalid_configuration')

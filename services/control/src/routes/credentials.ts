@@ -1,6 +1,8 @@
 import { Name, RekeyError } from '@rekey/contracts'
 import type { Cause, Goal, Mode } from '@rekey/core'
+import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
+import type { Access } from '../access/authorize.ts'
 import { OrderHeaders, orderKey } from './order.ts'
 import { type Api, actorOf, answers, Order, SECURED, type Shared } from './route.ts'
 
@@ -49,9 +51,15 @@ const EmergencyOrder = Order.extend({
     .describe('Which leaked; without it the one in use, which is refused where two are'),
 })
 
-type Given = Parameters<typeof orderKey>[0] & { params: { name: string } }
+type Given = Parameters<typeof orderKey>[0] & Pick<FastifyRequest, 'caller'> & { params: { name: string } }
 
-type CredentialOrder = { verb: string; mode: Mode; goal: Goal; summary: string; description: string }
+type CredentialOrder = {
+  verb: 'rotate' | 'retire' | 'expedite' | 'contain'
+  mode: Mode
+  goal: Goal
+  summary: string
+  description: string
+}
 
 const ORDERS: CredentialOrder[] = [
   {
@@ -96,6 +104,7 @@ export function credentialRoutes(api: Api, { ledger }: Shared): void {
   api.get(
     '/credentials',
     {
+      config: { action: 'read' },
       schema: {
         summary: 'All credentials, with their generations',
         tags,
@@ -108,6 +117,7 @@ export function credentialRoutes(api: Api, { ledger }: Shared): void {
   api.get(
     '/credentials/:name',
     {
+      config: { action: 'read', resource: 'credential' },
       schema: {
         summary: 'One credential',
         tags,
@@ -125,23 +135,27 @@ export function credentialRoutes(api: Api, { ledger }: Shared): void {
   for (const order of ORDERS)
     api.post(
       `/credentials/:name/${order.verb}`,
-      { schema: { ...orderSchema(order), body: Order } },
+      { config: orderAccess(order), schema: { ...orderSchema(order), body: Order } },
       async (request) => give(order, request, []),
     )
   for (const order of EMERGENCIES)
     api.post(
       `/credentials/:name/${order.verb}`,
-      { schema: { ...orderSchema(order), body: EmergencyOrder } },
+      { config: orderAccess(order), schema: { ...orderSchema(order), body: EmergencyOrder } },
       async (request) => give(order, request, [...new Set(request.body.generations)]),
     )
 
   function give({ mode, goal }: CredentialOrder, request: Given, compromised: number[]) {
-    const { params, body, headers } = request
+    const { params, body, caller } = request
     const { reason, ticket } = body
-    const cause: Cause = { kind: 'order', actor: actorOf(headers), reason, ...(ticket && { ticket }) }
+    const cause: Cause = { kind: 'order', actor: actorOf(caller), reason, ...(ticket && { ticket }) }
     const asked = { cause, mode, goal, compromised }
     return ledger.order(orderKey(request), (orders) => orders.start(params.name, asked))
   }
+}
+
+function orderAccess({ verb }: CredentialOrder): Access {
+  return { action: verb, resource: 'credential' }
 }
 
 function orderSchema({ summary, description }: CredentialOrder) {

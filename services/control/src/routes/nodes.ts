@@ -20,12 +20,16 @@ const params = z.object({ name: Name })
 export function nodeRoutes(api: Api, { ledger }: Shared): void {
   api.get(
     '/nodes',
-    { schema: { summary: 'All nodes', tags, security: SECURED, response: answers(z.array(Node)) } },
+    {
+      config: { action: 'read' },
+      schema: { summary: 'All nodes', tags, security: SECURED, response: answers(z.array(Node)) },
+    },
     async () => ledger.listNodes(),
   )
   api.post(
     '/nodes/:name/token',
     {
+      config: { action: 'node-token', resource: 'node' },
       schema: {
         summary: 'Make a join token: it enrols this node once',
         description: 'The answer is the only place where the token is ever shown; only its hash is kept.',
@@ -40,14 +44,15 @@ export function nodeRoutes(api: Api, { ledger }: Shared): void {
         response: answers(z.object({ token: z.string(), expiresAt: z.string() })),
       },
     },
-    async ({ params: { name }, body, headers }, reply) => {
+    async ({ params: { name }, body, caller }, reply) => {
       reply.header('cache-control', 'no-store')
-      return ledger.createJoinToken({ node: name, actor: actorOf(headers), ...body })
+      return ledger.createJoinToken({ node: name, actor: actorOf(caller), ...body })
     },
   )
   api.post(
     '/nodes/:name/gone',
     {
+      config: { action: 'node-gone', resource: 'node' },
       schema: {
         summary: 'Declare a node gone: nothing waits for it any more',
         description: 'Only the platform or a human can say that; silence never does.',
@@ -61,7 +66,7 @@ export function nodeRoutes(api: Api, { ledger }: Shared): void {
     },
     async (request) => {
       const { name } = request.params
-      const actor = actorOf(request.headers)
+      const actor = actorOf(request.caller)
       await ledger.order(orderKey(request), (orders) => orders.declareGone(name, actor, worded(request.body)))
       return { node: name, state: 'gone' as const }
     },
@@ -69,6 +74,7 @@ export function nodeRoutes(api: Api, { ledger }: Shared): void {
   api.post(
     '/nodes/:name/excuse',
     {
+      config: { action: 'excuse', resource: 'node' },
       schema: {
         summary: 'Excuse a node for a while: nothing waits for its proof, and somebody answers for it',
         description:
@@ -89,7 +95,7 @@ export function nodeRoutes(api: Api, { ledger }: Shared): void {
     async (request) => {
       const { name } = request.params
       const { credential, forMs } = request.body
-      const about = { actor: actorOf(request.headers), reason: worded(request.body), forMs }
+      const about = { actor: actorOf(request.caller), reason: worded(request.body), forMs }
       const of = credential === undefined ? about : { ...about, credential }
       await ledger.order(orderKey(request), (orders) => orders.excuse(name, of))
       return { node: name, credential: credential ?? null, forMs }

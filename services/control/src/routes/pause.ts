@@ -6,46 +6,65 @@ import { type Api, actorOf, answers, Order, SECURED, type Shared } from './route
 /** Who wants a credential to rest for longer does not want it to rotate. */
 const PAUSE_MS_MAX = 30 * 86_400_000
 
-const tags = ['credentials']
-const credential = Name.optional().describe('Left out: all credentials')
+const shared = { tags: ['credentials'], security: SECURED, headers: OrderHeaders }
+const PAUSED = answers(z.object({ credentials: z.array(z.string()), until: z.string() }))
+const GO_ON = answers(z.object({ credentials: z.array(z.string()) }))
+
+/** For one credential, and for all of them: who may do the one may not always do the other. */
+const SCOPES = [
+  {
+    path: '/credentials/:name',
+    of: 'a credential',
+    params: z.object({ name: Name }),
+    resource: 'credential',
+  },
+  { path: '', of: 'any credential', params: z.object({}), resource: undefined },
+] as const
 
 export function pauseRoutes(api: Api, { ledger }: Shared): void {
-  api.post(
-    '/pause',
-    {
-      schema: {
-        summary: 'No routine rotation goes on for a while; emergencies do',
-        description:
-          'What is under way is held where it is, what opens is held at its start, and both go on by themselves. Said again, the later word counts.',
-        tags,
-        security: SECURED,
-        headers: OrderHeaders,
-        body: Order.extend({ credential, forMs: z.number().int().min(1_000).max(PAUSE_MS_MAX) }),
-        response: answers(z.object({ credentials: z.array(z.string()), until: z.string() })),
+  for (const { path, of, params, resource } of SCOPES) {
+    const config = { action: 'pause', ...(resource && { resource }) } as const
+    api.post(
+      `${path}/pause`,
+      {
+        config,
+        schema: {
+          ...shared,
+          summary: `No routine rotation of ${of} goes on for a while; emergencies do`,
+          description:
+            'What is under way is held where it is, what opens is held at its start, and both go on by themselves. Said again, the later word counts.',
+          params,
+          body: Order.extend({ forMs: z.number().int().min(1_000).max(PAUSE_MS_MAX) }),
+          response: PAUSED,
+        },
       },
-    },
-    async (request) => {
-      const { credential: name, forMs } = request.body
-      const order = { actor: actorOf(request.headers), reason: worded(request.body), forMs }
-      return ledger.order(orderKey(request), (orders) => orders.pause(name, order))
-    },
-  )
-  api.post(
-    '/pause/end',
-    {
-      schema: {
-        summary: 'Routine rotations go on before the pause is over',
-        description: 'What a human holds without an end stays held.',
-        tags,
-        security: SECURED,
-        headers: OrderHeaders,
-        body: Order.extend({ credential }),
-        response: answers(z.object({ credentials: z.array(z.string()) })),
+      async (request) => {
+        const { forMs } = request.body
+        const order = { actor: actorOf(request.caller), reason: worded(request.body), forMs }
+        return ledger.order(orderKey(request), (orders) => orders.pause(nameIn(request.params), order))
       },
-    },
-    async (request) => {
-      const order = { actor: actorOf(request.headers), reason: worded(request.body) }
-      return ledger.order(orderKey(request), (orders) => orders.endPause(request.body.credential, order))
-    },
-  )
+    )
+    api.post(
+      `${path}/pause/end`,
+      {
+        config,
+        schema: {
+          ...shared,
+          summary: `Routine rotations of ${of} go on before the pause is over`,
+          description: 'What a human holds without an end stays held.',
+          params,
+          body: Order,
+          response: GO_ON,
+        },
+      },
+      async (request) => {
+        const order = { actor: actorOf(request.caller), reason: worded(request.body) }
+        return ledger.order(orderKey(request), (orders) => orders.endPause(nameIn(request.params), order))
+      },
+    )
+  }
+}
+
+function nameIn(params: { name?: string }): string | undefined {
+  return params.name
 }

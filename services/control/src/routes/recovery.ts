@@ -47,6 +47,7 @@ export function recoveryRoutes(api: Api, { ledger }: Shared): void {
   api.get(
     '/recovery',
     {
+      config: { action: 'read' },
       schema: {
         summary: 'The last recovery: what was found of each credential, and what is still held',
         description: '404 `not_found` where there never was one.',
@@ -60,6 +61,7 @@ export function recoveryRoutes(api: Api, { ledger }: Shared): void {
   api.post(
     '/recovery',
     {
+      config: { action: 'recover' },
       schema: {
         summary: 'Say that an older backup was restored: counters go past what exists, everything is held',
         description: 'Open rotations end; nothing is done about any credential until it is released.',
@@ -70,14 +72,15 @@ export function recoveryRoutes(api: Api, { ledger }: Shared): void {
         response: answers(Recovery),
       },
     },
-    async ({ body: { reason }, headers }) => {
-      await ledger.recover({ actor: actorOf(headers), reason })
+    async ({ body: { reason }, caller }) => {
+      await ledger.recover({ actor: actorOf(caller), reason })
       return show()
     },
   )
   api.post(
     '/recovery/:name/release',
     {
+      config: { action: 'release', resource: 'credential' },
       schema: {
         summary: 'Take over what was found of a credential, and go on from there',
         description:
@@ -93,9 +96,9 @@ export function recoveryRoutes(api: Api, { ledger }: Shared): void {
         response: answers(Released),
       },
     },
-    async ({ params: { name }, body: { generation, ended }, headers }) =>
+    async ({ params: { name }, body: { generation, ended }, caller }) =>
       ledger.release(name, {
-        actor: actorOf(headers),
+        actor: actorOf(caller),
         ...(generation === undefined ? {} : { generation }),
         ...(ended && { ended }),
       }),

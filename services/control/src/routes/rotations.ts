@@ -111,6 +111,7 @@ export function rotationRoutes(api: Api, { ledger }: Shared): void {
   api.get(
     '/rotations',
     {
+      config: { action: 'read' },
       schema: {
         summary: 'Rotations, newest first',
         tags,
@@ -125,6 +126,7 @@ export function rotationRoutes(api: Api, { ledger }: Shared): void {
   api.get(
     '/rotations/:id',
     {
+      config: { action: 'read', resource: 'rotation' },
       schema: {
         summary: 'One rotation: what it did, what it waits for, and what each node proved',
         tags,
@@ -138,6 +140,7 @@ export function rotationRoutes(api: Api, { ledger }: Shared): void {
   api.get(
     '/rotations/:id/journal',
     {
+      config: { action: 'read', resource: 'rotation' },
       schema: {
         summary: 'What happened to it, in order',
         tags,
@@ -161,10 +164,15 @@ export function rotationRoutes(api: Api, { ledger }: Shared): void {
   orderRoute('hold', 'Stop every step of a routine rotation until it is resumed', 'HoldAsked')
   orderRoute('resume', 'Lift the holds, and try again what had failed', 'ResumeAsked')
 
-  function orderRoute(verb: string, summary: string, type: 'RollbackAsked' | 'HoldAsked' | 'ResumeAsked') {
+  function orderRoute(
+    verb: 'rollback' | 'hold' | 'resume',
+    summary: string,
+    type: 'RollbackAsked' | 'HoldAsked' | 'ResumeAsked',
+  ) {
     api.post(
       `/rotations/:id/${verb}`,
       {
+        config: { action: verb, resource: 'rotation' },
         schema: {
           summary,
           description: '409 `not_allowed_now` where the rotation is past the step at which that is possible.',
@@ -178,7 +186,7 @@ export function rotationRoutes(api: Api, { ledger }: Shared): void {
       },
       async (request) => {
         const { id } = request.params
-        const actor = actorOf(request.headers)
+        const actor = actorOf(request.caller)
         const input: Input = { type, actor, reason: worded(request.body) }
         await ledger.order(orderKey(request), (orders) => orders.submit(id, input, actor))
         return ledger.showRotation(id)

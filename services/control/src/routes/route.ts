@@ -4,8 +4,9 @@ import type { Ledger } from '@rekey/ledger'
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import type { Caller } from '../access/caller.ts'
 import type { Bell } from '../bell.ts'
-import { Problem } from '../problem.ts'
+import { ControlProblem, Problem } from '../problem.ts'
 
 export type Api = FastifyInstance<
   RawServerDefault,
@@ -38,18 +39,19 @@ const plainText = (max: number) =>
     .max(max)
     .regex(/^\P{Cc}*$/u, 'must not hold control characters')
 
-/**
- * Who gives an order. It is believed as it is told, because everybody who has the token may act for everybody: identity
- * by OIDC or client certificates comes later.
- */
+/** For whoever has the shared token. A token of the issuer and a certificate say who they are, and this is ignored. */
 export const ActorHeader = z.object({
   'x-rekey-actor': z
     .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/, 'letters, digits and . _ @ - (at most 64)'),
+    .optional()
+    .describe('Who gives the order, with the shared token: letters, digits and . _ @ - (at most 64)'),
 })
 
-export function actorOf(headers: z.infer<typeof ActorHeader>): string {
-  return `operator/${headers['x-rekey-actor']}`
+/** As the journal names who gives an order. */
+export function actorOf({ actor }: Caller): string {
+  if (actor === undefined)
+    throw new ControlProblem('malformed_request', 'headers.x-rekey-actor: is missing: who gives this order?')
+  return actor
 }
 
 export const Order = z.strictObject({

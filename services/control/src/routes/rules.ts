@@ -30,6 +30,7 @@ export function ruleRoutes(api: Api, { ledger }: Shared): void {
   api.get(
     '/rules',
     {
+      config: { action: 'read' },
       schema: {
         summary: 'All rules',
         tags,
@@ -42,6 +43,7 @@ export function ruleRoutes(api: Api, { ledger }: Shared): void {
   api.post(
     '/rules/test',
     {
+      config: { action: 'test' },
       schema: {
         summary: 'What an event would do now, without doing it',
         tags,

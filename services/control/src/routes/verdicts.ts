@@ -14,6 +14,7 @@ export function verdictRoutes(api: Api, { ledger }: Shared): void {
   api.get(
     '/verdicts/:id',
     {
+      config: { action: 'read' },
       schema: {
         summary: 'What became of an event, by its id',
         description: '404 until it was judged. Give `source` too: ids are unique only within their source.',

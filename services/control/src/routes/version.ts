@@ -6,6 +6,7 @@ export function versionRoutes(api: Api): void {
   api.get(
     '/version',
     {
+      config: { action: 'read' },
       schema: {
         summary: 'The version of control and of this API',
         tags: ['health'],

@@ -11,6 +11,7 @@ export function watchRoutes(api: Api, shared: Shared): void {
   api.get(
     '/rotations/:id/watch',
     {
+      config: { action: 'read', resource: 'rotation' },
       schema: {
         summary: 'The journal of a rotation as it grows, as server-sent events',
         description:

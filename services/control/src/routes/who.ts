@@ -66,6 +66,7 @@ export function whoRoutes(api: Api, { ledger, fingerprints }: Shared): void {
   api.post(
     '/who',
     {
+      config: { action: 'who' },
       schema: {
         summary: 'Whose is a string that was found somewhere?',
         description:

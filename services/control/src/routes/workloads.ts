@@ -25,6 +25,7 @@ export function workloadRoutes(api: Api, { ledger }: Shared): void {
   api.get(
     '/workloads',
     {
+      config: { action: 'read' },
       schema: {
         summary: 'All workloads, and what is known of them',
         tags: ['configuration'],

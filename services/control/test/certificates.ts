@@ -1,0 +1,42 @@
+import 'reflect-metadata'
+import { createPrivateKey, webcrypto } from 'node:crypto'
+import {
+  BasicConstraintsExtension,
+  type JsonGeneralNames,
+  SubjectAlternativeNameExtension,
+  X509CertificateGenerator,
+} from '@peculiar/x509'
+
+const P256 = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
+const newKeys = () => webcrypto.subtle.generateKey(P256, true, ['sign', 'verify'])
+
+/** A certificate authority in memory. */
+export async function testAuthority() {
+  const keys = await newKeys()
+  const root = await X509CertificateGenerator.createSelfSigned({
+    name: 'CN=Test CA',
+    keys,
+    signingAlgorithm: P256,
+    extensions: [new BasicConstraintsExtension(true, undefined, true)],
+  })
+  return {
+    ca: `${root.toString('pem')}\n`,
+    async issue(names: JsonGeneralNames): Promise<{ key: string; cert: string }> {
+      const own = await newKeys()
+      const certificate = await X509CertificateGenerator.create({
+        issuer: root.subject,
+        subject: '',
+        publicKey: own.publicKey,
+        signingKey: keys.privateKey,
+        signingAlgorithm: P256,
+        extensions: [new SubjectAlternativeNameExtension(names)],
+      })
+      const der = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', own.privateKey))
+      const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
+      return {
+        key: key.export({ format: 'pem', type: 'pkcs8' }).toString(),
+        cert: `${certificate.toString('pem')}\n`,
+      }
+    },
+  }
+}
