@@ -15,6 +15,8 @@ export type Reached = {
   tried: Map<number, Probe>
   /** What the node saw when it tried the refused values that it still held. */
   refusals: Map<number, Probe>
+  /** Accepted generations whose values the store gave just now, not only memory. */
+  read: number[]
 }
 
 export type Attempt =
@@ -27,6 +29,8 @@ type Tools = {
   values: ValueSource
   /** Values in memory by generation, with those that shall be refused now. */
   held: ReadonlyMap<number, Secret>
+  /** Generations that the store need not be asked for again, where their values are held. */
+  known: ReadonlySet<number>
   /** A newer order came in: stop between two steps. */
   isStale: () => boolean
 }
@@ -43,7 +47,7 @@ const failed = (
  * it says "reached" only after it tried the values on the real path.
  */
 export async function attempt(state: DesiredState, tools: Tools): Promise<Attempt> {
-  const { adapter, values, held, isStale } = tools
+  const { adapter, values, held, known, isStale } = tools
 
   for (const { generation } of state.accept) {
     if (generation < state.floor)
@@ -54,7 +58,10 @@ export async function attempt(state: DesiredState, tools: Tools): Promise<Attemp
   const fetched = await Promise.all(
     state.accept.map(async (wanted) => ({
       wanted,
-      answer: await values.fetch(state.store, wanted.generation, wanted.keyId),
+      answer:
+        known.has(wanted.generation) && held.has(wanted.generation)
+          ? ({ kind: 'known' } as const)
+          : await values.fetch(state.store, wanted.generation, wanted.keyId),
     })),
   )
   if (isStale()) return { kind: 'stale' }
@@ -106,7 +113,8 @@ export async function attempt(state: DesiredState, tools: Tools): Promise<Attemp
       return failed('adapter_failed', 'no clear answer on the real path', generation)
     }
   }
-  return { kind: 'reached', reached: { accept, tried, refusals } }
+  const read = fetched.filter(({ answer }) => answer.kind === 'value').map(({ wanted }) => wanted.generation)
+  return { kind: 'reached', reached: { accept, tried, refusals, read } }
 }
 
 /** What must be refused is refused now, where the software can do that without the values that we lack. */

@@ -88,6 +88,54 @@ describe('an order', () => {
     await keeper.stop()
   })
 
+  test('reads from the store only what this session has not read', async () => {
+    const { store, said, keeper, reply } = keeperBench()
+    store.generations = new Set([1, 2])
+    await keeper.start()
+    keeper.offer(desired(1, [1]), reply('n1'))
+    await count(1, said)
+    keeper.offer(desired(2, [1, 2]), reply('n2'))
+    await count(2, said)
+    keeper.offer(desired(3, [1, 2]), reply('n3'))
+    await count(3, said)
+    expect(store.asked).toEqual([1, 2])
+    keeper.offer(desired(3, [1, 2]), reply('n4', 2))
+    await count(4, said)
+    expect(store.asked).toEqual([1, 2, 1, 2])
+    await keeper.stop()
+  })
+
+  test('that failed reads everything again', async () => {
+    const { gateway, store, said, keeper, reply } = keeperBench()
+    store.generations = new Set([1, 2])
+    await keeper.start()
+    keeper.offer(desired(1, [1]), reply('n1'))
+    await count(1, said)
+    gateway.failing = true
+    keeper.offer(desired(2, [1, 2]), reply('n2'))
+    await count(2, said)
+    gateway.failing = false
+    await count(3, said)
+    expect(said.map((m) => m.type)).toEqual(['ack', 'nack', 'ack'])
+    expect(store.asked.slice(0, 4)).toEqual([1, 2, 1, 2])
+    await keeper.stop()
+  })
+
+  test('takes again what it had forgotten from the store', async () => {
+    const { store, said, keeper, reply } = keeperBench()
+    store.generations = new Set([1, 2])
+    await keeper.start()
+    keeper.offer(desired(1, [1, 2]), reply('n1'))
+    await count(1, said)
+    keeper.offer(desired(2, [1], { refuse: [2] }), reply('n2'))
+    await count(2, said)
+    keeper.offer(desired(3, [1, 2]), reply('n3'))
+    await count(3, said)
+    expect(said.map((m) => m.type)).toEqual(['ack', 'ack', 'ack'])
+    expect(store.asked).toEqual([1, 2, 2])
+    await keeper.stop()
+  })
+
   test('below its own floor is refused and not tried again', async () => {
     const { gateway, store, said, keeper, reply } = keeperBench()
     store.generations = new Set([1, 2])
