@@ -90,6 +90,9 @@ async function build(
     ports: { control: await freePort(), fleet: await freePort(), enrol: await freePort() },
     // An emergency waits for neither: they would only share the processors.
     leaveOut: ['auditor', 'intake'],
+    ...(process.env.DEVPROF && {
+      only: { fleet: { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${process.env.DEVPROF}` } },
+    }),
   })
   closers.push(() => platform.stop())
   const token = Secret.of(readFileSync(platform.control.tokenFile, 'utf8').trim())
