@@ -1,4 +1,5 @@
 import { core } from './figures/core.ts'
+import { exposure } from './figures/exposure.ts'
 import { footprint } from './figures/footprint.ts'
 import { month } from './figures/month.ts'
 import { relay } from './figures/relay.ts'
@@ -19,7 +20,7 @@ export type Bench = {
   say: (line: string) => void
 }
 
-export const FIGURES = { core, rotations, submit, relay, footprint, month } satisfies Record<
+export const FIGURES = { core, rotations, submit, relay, footprint, exposure, month } satisfies Record<
   string,
   (bench: Bench) => Promise<Figure>
 >

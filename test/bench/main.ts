@@ -4,18 +4,22 @@ import { FIGURE_NAMES, type FigureName, runBench } from './bench.ts'
 import { machineLine } from './machine.ts'
 import { asText } from './report.ts'
 
+/** Measured only by name. */
+const LONG: readonly FigureName[] = ['exposure', 'month']
+
 const HELP = `Usage: pnpm bench [name...] [--quick] [--runs N] [--json]
 
-Measures what Rekey does beside a bare floor that is measured in the same run, on real PostgreSQL and Redis.
+Measures what Rekey does beside a bare floor that is measured in the same run, on real PostgreSQL and Redis (and Vault).
 
   core        decisions of the pure core · floor: a copy of the state
   rotations   rotations from event to end · floor: the rows that one has to write
   submit      500 nodes and 500 inputs at once on one rotation · floor: updates of one row
   relay       from the commit of an effect to its act · floor: NOTIFY and one call of Redis
   footprint   rows and log that a rotation leaves · floor: its journal alone
+  exposure    how long a leaked value is still accepted, at 3, 100 and 1,000 nodes · floor: the round trips alone (an hour)
   month       20,000 rotations in one go, and what a store's quota makes of it (20 minutes and more)
 
-Without a name: all of them but month. docs/reference/benchmarks.md says what each figure means.
+Without a name: all of them but exposure and month. docs/reference/benchmarks.md says what each figure means.
 
   --quick   sizes that only show that it works
   --runs N  how often each is measured (3)
@@ -59,7 +63,7 @@ async function run(): Promise<number> {
     return 0
   }
   const { quick, runs, json } = asked
-  const names = asked.names.length > 0 ? asked.names : FIGURE_NAMES.filter((name) => name !== 'month')
+  const names = asked.names.length > 0 ? asked.names : FIGURE_NAMES.filter((name) => !LONG.includes(name))
   const { machine, figures } = await runBench({
     names,
     quick,

@@ -24,10 +24,14 @@ export function cacheDir(): string {
 
 const underWay = new Map<string, Promise<string>>()
 
+/** Where an artefact is, or will be. */
+export function folderOf({ name, recipe }: Pick<Artefact, 'name' | 'recipe'>, root = cacheDir()): string {
+  return join(root, `${name}-${createHash('sha256').update(recipe.join('\0')).digest('hex').slice(0, 16)}`)
+}
+
 /** The folder of an artefact, built now if need be: by one process at a time, and visible only when complete. */
 export function cached(artefact: Artefact, progress: Progress, root = cacheDir()): Promise<string> {
-  const hash = createHash('sha256').update(artefact.recipe.join('\0')).digest('hex').slice(0, 16)
-  const dir = join(root, `${artefact.name}-${hash}`)
+  const dir = folderOf(artefact, root)
   if (existsSync(dir)) return Promise.resolve(dir)
   const running = underWay.get(dir)
   if (running) return running

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { cached, type Progress } from './cache.ts'
+import { cached, folderOf, type Progress } from './cache.ts'
 import { CommandFailed, lastLine, run } from './command.ts'
 import { Complaint } from './complaint.ts'
 import { ensureGo } from './go.ts'
@@ -15,14 +15,24 @@ const SOURCES = ['main.go', 'go.mod', 'go.sum']
 const BUILD = ['-tags', 'minimal', '-trimpath', '-ldflags=-s -w']
 const PLUGIN = 'postgresql-database-plugin'
 
+const artefact = () => ({
+  name: 'vault',
+  recipe: [...SOURCES.map(recipe), ...BUILD, process.platform, process.arch],
+})
+
 export type VaultFiles = { dir: string }
+
+/** The vault command, where it was built before: for whoever can do without it. */
+export function builtVault(): string | undefined {
+  const binary = join(folderOf(artefact()), 'vault')
+  return existsSync(binary) ? binary : undefined
+}
 
 /** Real Vault 1.21, compiled here because no package registry carries it. A tool of tests and demos, never shipped. */
 export async function prepareVault(progress: Progress): Promise<VaultFiles> {
   const dir = await cached(
     {
-      name: 'vault',
-      recipe: [...SOURCES.map(recipe), ...BUILD, process.platform, process.arch],
+      ...artefact(),
       notice: 'building Vault 1.21.0 with Go, once (600 MB to fetch, then 5 to 12 minutes)',
       async build(building, say) {
         const go = await ensureGo(say)

@@ -28,6 +28,8 @@ export type PlatformOptions = {
   env?: Record<string, string>
   /** Extra environment of single services. */
   only?: Partial<Record<ServiceName, Record<string, string>>>
+  /** Services that nothing waits for, and that are not started. */
+  leaveOut?: readonly ServiceName[]
 }
 
 export type Platform = {
@@ -99,7 +101,8 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     await Promise.all([...Object.values(services), ...others].map((service) => service.stop()))
   }
   try {
-    await Promise.all(Object.values(services).map((service) => service.start()))
+    const wanted = SERVICE_NAMES.filter((name) => !options.leaveOut?.includes(name))
+    await Promise.all(wanted.map((name) => services[name].start()))
   } catch (error) {
     await stop()
     throw error

@@ -50,6 +50,12 @@ export class CredentialKeeper {
   readonly #book = new UsageBook()
   /** Values in memory. Those of refused generations stay until they were seen refused. */
   readonly #held = new Map<number, Secret>()
+  /**
+   * What was read and applied in the present session is not read again for its next orders: a generation never changes
+   * its value, and a thousand nodes that all read two values at each step of an emergency are what it would wait for.
+   * Each session begins with a fresh read, and so does what follows a failure.
+   */
+  #known = { session: 0, generations: new Set<number>() }
   /** Refusals already seen for the present order, to be said again if the first answer was lost. */
   #refusalsSeen = new Map<number, Probe>()
   #order: DesiredState | undefined
@@ -201,15 +207,21 @@ export class CredentialKeeper {
       desired: state,
       ...(this.#lastApplied && { applied: this.#lastApplied }),
     })
+    const session = this.#reply?.session ?? 0
+    // Without a session nothing is known: a keeper that starts, or is cut off, asks the store.
+    if (session === 0 || session !== this.#known.session) this.#known = { session, generations: new Set() }
+    const known = this.#known.generations
     const outcome = await attempt(state, {
       adapter: this.adapter,
       values,
       held: this.#held,
+      known,
       isStale: () => this.#isStopped() || state !== this.#order,
     })
+    if (outcome.kind === 'failed') known.clear()
     if (outcome.kind !== 'reached') return outcome
 
-    const { accept, refusals } = outcome.reached
+    const { accept, refusals, read } = outcome.reached
     this.#book.given(
       accept.map((a) => a.generation),
       performance.now(),
@@ -220,6 +232,7 @@ export class CredentialKeeper {
       this.#held.delete(generation)
     }
     for (const { generation, value } of accept) this.#held.set(generation, value)
+    for (const generation of read) known.add(generation)
     // One that is no longer accepted is kept to be tried when it must be refused, but not without end.
     const others = [...this.#held.keys()].filter((g) => !accept.some((a) => a.generation === g))
     for (const generation of others.slice(0, -HELD_EXTRA_MAX)) this.#held.delete(generation)

@@ -1,0 +1,71 @@
+import { createLogger } from '@rekey/runtime'
+import { connectBare } from './bare-node.ts'
+import { serve } from './calls.ts'
+import { Door, serveDoors } from './doors.ts'
+import { type Heard, PlayedNode } from './played-node.ts'
+
+/** Played nodes of one process: their sessions with the fleet, their doors, and the floor's connections beside them. */
+
+export type FarmCalls = {
+  /** Nodes with their join tokens: they enrol and connect. */
+  join(nodes: { node: string; token: string }[]): Promise<void>
+  port(): Promise<number>
+  connectBare(port: number): Promise<void>
+  /** What was told and answered since it was last asked for, by revision. */
+  heard(): Promise<Heard>
+}
+
+const AT_ONCE = 8
+const environment = (name: string) => {
+  const value = process.env[name]
+  if (value === undefined) throw new Error(`${name} is not set`)
+  return value
+}
+
+const doors = new Map<string, Door>()
+const nodes: PlayedNode[] = []
+const heard: Heard = {}
+const around = {
+  fleet: {
+    url: environment('FLEET_URL'),
+    enrolUrl: environment('FLEET_ENROL_URL'),
+    caFile: environment('FLEET_CA_FILE'),
+  },
+  vaultAddr: environment('VAULT_ADDR'),
+  dir: environment('FARM_DIR'),
+  credential: environment('CREDENTIAL'),
+  logger: createLogger({ service: 'farm' }),
+}
+const port = await serveDoors(doors)
+
+serve({
+  async join(joining) {
+    await each(joining, async ({ node, token }) => {
+      const door = new Door()
+      doors.set(node, door)
+      nodes.push(await PlayedNode.join({ node, token }, door, around, heard))
+    })
+    while (!nodes.every((node) => node.isConnected)) await new Promise((resolve) => setTimeout(resolve, 20))
+  },
+  port: async () => port,
+  connectBare: (bare) =>
+    each([...nodes], async ({ node, identity, vault }) => {
+      const door = new Door()
+      doors.set(`bare-${node}`, door)
+      await connectBare(bare, node, identity, vault, door)
+    }),
+  async heard() {
+    const told = { ...heard }
+    for (const revision of Object.keys(told)) delete heard[Number(revision)]
+    return told
+  },
+} satisfies FarmCalls)
+
+/** All of them, some at once. */
+async function each<T>(items: T[], work: (item: T) => Promise<void>): Promise<void> {
+  const waiting = [...items]
+  const lane = async () => {
+    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await work(item)
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, lane))
+}
