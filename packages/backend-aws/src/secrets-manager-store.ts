@@ -15,6 +15,9 @@ const CURRENT = 'AWSCURRENT'
 const DESTROYED = 'REKEYDESTROYED'
 /** Only until the version of a withdrawal has taken AWSCURRENT over. */
 const WITHDRAWING = 'REKEYWITHDRAWING'
+/** Of its own for each call, because a label that another call takes over would say that this one is done. */
+const RESTORING = 'REKEYRESTORING-'
+const restoring = (versionId: string) => `${RESTORING}${versionId.slice(0, 8)}`
 const PREVIOUS = 'AWSPREVIOUS'
 const LABELS: Record<string, 'pending' | 'current' | 'previous'> = {
   [PENDING]: 'pending',
@@ -195,21 +198,34 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
       return versionId
     },
 
+    /**
+     * As a withdrawal, beside the current one: a write that shows itself to readers at once, sent by a worker that wakes
+     * after its time, would bring back what was replaced meanwhile.
+     */
     async restore(value, call) {
-      const version = {
-        token: restoreVersion(secretId, call.key),
-        text: secretString(value),
-        labels: [CURRENT],
+      const token = restoreVersion(secretId, call.key)
+      const mark = restoring(token)
+      for (let turn = 0; turn < 5; turn++) {
+        // In this order: what another worker does of the same call between the two is seen in the second.
+        const labels = await client.labels(secretId, call)
+        const ours = labels && (await client.get(secretId, { versionId: token }, call))
+        if (ours && storedValueOf(ours.text)?.generation !== value.generation)
+          throw new RekeyError('conflict', `secret ${secretId}: ${call.key} put back another value before`)
+        if (ours && !isUnderWay(ours.labels)) {
+          await dropLabel(mark, token, ours.labels, call)
+          return token
+        }
+        if (!labels || labels.size === 0) await makeEmpty(labels, call)
+        if (!ours) await client.put(secretId, { token, text: secretString(value), labels: [mark] }, call)
+        const current = labels && versionWith(labels, CURRENT)
+        // `refused`: somebody else moved it, perhaps a worker with the same call. The next turn tells.
+        const from = current ?? (labels && labels.size > 0 ? undefined : empty)
+        await client.moveLabel(secretId, { label: CURRENT, to: token, ...(from && { from }) }, call)
       }
-      let put = await client.put(secretId, version, call)
-      if (put === 'absent') {
-        await makeEmpty(undefined, call)
-        put = await client.put(secretId, version, call)
-      }
-      if (put === 'done' || put === 'repeated') return version.token
-      if (put === 'absent')
-        throw new RekeyError('not_found', `secret ${secretId} was deleted in mid-rotation`)
-      throw new RekeyError('conflict', `secret ${secretId}: ${call.key} put back another value before`)
+      throw new RekeyError(
+        'bad_response',
+        `secret ${secretId}: AWSCURRENT moved under each of five tries of ${call.key}`,
+      )
     },
 
     /**
@@ -291,9 +307,10 @@ function isBlank({ text }: SecretVersion): boolean {
   return text.equals(EMPTY) || text.equals(WITHDRAWN)
 }
 
-/** The version of a withdrawal that was made, and never became current. */
+/** The version of a withdrawal, or of one that was put back, that was made and never became current. */
 function isUnderWay(labels: readonly string[]): boolean {
-  return labels.includes(WITHDRAWING) && !labels.includes(CURRENT) && !labels.includes(PREVIOUS)
+  const isMarked = labels.some((label) => label === WITHDRAWING || label.startsWith(RESTORING))
+  return isMarked && !labels.includes(CURRENT) && !labels.includes(PREVIOUS)
 }
 
 /** AWS leaves a version without labels out of a description. */

@@ -133,6 +133,6 @@ function showRotation(r: RotationDetail): string {
     table(['NODE', 'STATE', 'SHALL HOLD', 'PROVED', 'USE', 'REFUSED WITH'], nodes),
     '',
     table(['EFFECT', 'STATE', 'ATTEMPTS'], effects),
-    table(['TOLD', 'STATE', 'ATTEMPTS', 'WHAT'], told),
+    ...(told.length > 0 ? ['', table(['TOLD', 'STATE', 'ATTEMPTS', 'WHAT'], told)] : []),
   ].join('\n')
 }

@@ -56,6 +56,29 @@ export function testRestoring(given: Given): void {
       expect(await another.readCurrent(call('read'))).toMatchObject({ generation: 1, storeVersion: restored })
     })
 
+    test.each([1, 2, 3, 4, 5])(
+      'shows readers nothing where it wakes after its time, before its request %i',
+      async (nth) => {
+        const { store, another, faults } = given()
+        const old = generationOf(1)
+        const first = await live(another, old)
+        const second = await live(another, generationOf(2), first)
+        const time = new AbortController()
+        let third: string | undefined
+        // The request that it was about to send still goes out.
+        faults.meanwhile(nth, async () => {
+          third = await live(another, generationOf(3), second)
+          time.abort()
+        })
+        await store.restore(old, { key: 'r2.restore.s', signal: time.signal }).catch(() => undefined)
+        faults.heal()
+        // It may have needed fewer requests.
+        const expected = third === undefined ? { generation: 1 } : { generation: 3, storeVersion: third }
+        expect(await another.readCurrent(call('read'))).toMatchObject(expected)
+        await another.destroy(third === undefined ? 2 : 1, call('r3.destroy.s'))
+      },
+    )
+
     test('wins over what somebody wrote by hand, because a human ordered it', async () => {
       const { store, foreignCurrent } = given()
       const old = generationOf(1)

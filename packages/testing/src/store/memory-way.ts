@@ -47,7 +47,11 @@ export function memoryWay(): MemoryWay {
       }
       if (fault === 'throttle') throw new RekeyError('throttled', 'the server asks for fewer calls')
       if (fault === 'bad') throw new RekeyError('bad_response', 'the server answered nonsense')
-      if (fault === 'meanwhile' && hit) await between?.()
+      if (fault === 'meanwhile' && hit) {
+        await between?.()
+        // Its only request is conditional on nothing, so it stands for one that looks first.
+        if (signal.aborted) throw new RekeyError('backend_timeout', 'the deadline passed in mid-call')
+      }
       const result = effect()
       if (fault === 'lose-reply' && hit) {
         throw new RekeyError('backend_unavailable', 'the server cut the connection')
