@@ -43,7 +43,7 @@ const failed = (
 ): Attempt => ({ kind: 'failed', problem: { reason, detail, generation, retry } })
 
 /**
- * One try to bring the serving software to a desired state. It changes nothing before every value is at hand, and
+ * One try to bring the serving software to a desired state. Nothing new is accepted before every value is at hand, and
  * it says "reached" only after it tried the values on the real path.
  */
 export async function attempt(state: DesiredState, tools: Tools): Promise<Attempt> {
@@ -54,26 +54,26 @@ export async function attempt(state: DesiredState, tools: Tools): Promise<Attemp
       return failed('below_floor', `the floor is ${state.floor}`, generation, false)
   }
 
+  const isKnown = ({ generation }: { generation: number }) => known.has(generation) && held.has(generation)
   const accept: AcceptedValue[] = []
-  const fetched = await Promise.all(
-    state.accept.map(async (wanted) => ({
-      wanted,
-      answer:
-        known.has(wanted.generation) && held.has(wanted.generation)
+  const [fetched] = await Promise.all([
+    Promise.all(
+      state.accept.map(async (wanted) => ({
+        wanted,
+        answer: isKnown(wanted)
           ? ({ kind: 'known' } as const)
           : await values.fetch(state.store, wanted.generation, wanted.keyId),
-    })),
-  )
+      })),
+    ),
+    // A refusal waits for no read: a store that is slow, or away, would keep a leaked key alive.
+    state.accept.every(isKnown) ? undefined : dropRefused(adapter, state),
+  ])
   if (isStale()) return { kind: 'stale' }
   for (const { wanted, answer } of fetched) {
     // With the store away, a value in memory is as good: generations never change their value.
     const value = answer.kind === 'value' ? answer.value : held.get(wanted.generation)
-    if (answer.kind === 'missing') {
-      await dropRefused(adapter, state)
-      return failed('value_missing', answer.detail, wanted.generation)
-    }
+    if (answer.kind === 'missing') return failed('value_missing', answer.detail, wanted.generation)
     if (value === undefined) {
-      await dropRefused(adapter, state)
       return failed(
         'store_unreachable',
         answer.kind === 'unreachable' ? answer.detail : '',
@@ -120,6 +120,6 @@ export async function attempt(state: DesiredState, tools: Tools): Promise<Attemp
 /** What must be refused is refused now, where the software can do that without the values that we lack. */
 async function dropRefused(adapter: NodeAdapter, state: DesiredState): Promise<void> {
   if (state.refuse.length === 0) return
-  // The order is still not reached; its failure is reported, and this is repeated with it.
+  // The order is not reached by that; a failure here comes again when it is applied, and is reported then.
   await adapter.drop?.(state.refuse).catch(() => {})
 }

@@ -266,6 +266,24 @@ describe('a generation to be refused', () => {
     await keeper.stop()
   })
 
+  test('is dropped before the store has answered for what is accepted instead', async () => {
+    const { gateway, store, said, keeper, reply } = keeperBench()
+    store.generations = new Set([1, 2])
+    await keeper.start()
+    keeper.offer(desired(1, [1]), reply('n1'))
+    await count(1, said)
+    const answer = Promise.withResolvers<void>()
+    store.beforeAnswer = () => answer.promise
+    keeper.offer(desired(2, [2], { refuse: [1], floor: 2 }), reply('n2'))
+    await until('dropped', () => gateway.accepted.size === 0)
+    expect(gateway.applied).toEqual([[1]])
+    answer.resolve()
+    await count(2, said)
+    expect(said[1]).toMatchObject({ type: 'ack', refusals: [{ generation: 1, tried: 'refused' }] })
+    expect([...gateway.accepted.values()]).toEqual([2])
+    await keeper.stop()
+  })
+
   test('is dropped with values from memory where those are all that is needed', async () => {
     const { gateway, store, said, keeper, reply } = keeperBench()
     store.generations = new Set([1, 2])

@@ -49,8 +49,10 @@ export class FakeStore implements ValueSource {
   away = false
   /** Generations in the order in which they were asked for. */
   asked: number[] = []
+  beforeAnswer: () => Promise<void> = async () => {}
   async fetch(_store: DesiredState['store'], generation: number): Promise<Fetched> {
     this.asked.push(generation)
+    await this.beforeAnswer()
     if (this.away) return { kind: 'unreachable', detail: 'away' }
     if (!this.generations.has(generation)) return { kind: 'missing', detail: 'not there' }
     return { kind: 'value', value: sampleValue(generation) }

@@ -35,6 +35,8 @@ export class Door {
       canTry: true,
       apply: async (accept: AcceptedValue[]) =>
         this.accept(accept.map(({ value, generation }) => [value.reveal(), generation])),
+      drop: async (generations) =>
+        this.accept([...this.#accepts].filter(([, generation]) => !generations.includes(generation))),
       tryValue: async (value) => (this.#accepts.has(value.reveal()) ? 'accepted' : 'refused'),
       usage: async () => {
         const now = performance.now()

@@ -9,8 +9,8 @@ export interface NodeAdapter extends Adapter {
   /** How long the counters have been counting: since the software's start. */
   countingAgeMs?(): Promise<number>
   /**
-   * Drops generations without knowing any value. This is for a store that cannot be reached while something
-   * must be refused at once: what is accepted stays as it is.
+   * Drops generations without knowing any value. This is for what must be refused at once, while the values of the
+   * others are still being read, or cannot be: what is accepted stays as it is.
    */
   drop?(generations: number[]): Promise<void>
 }
