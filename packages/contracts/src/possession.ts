@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, hkdfSync, sign, verify } from 'node:crypto'
+import { createPrivateKey, createPublicKey, hkdfSync, type KeyObject, sign, verify } from 'node:crypto'
 import type { Secret } from './secret.ts'
 
 /** RFC 8410: the fixed PKCS #8 header of an Ed25519 private key; the 32-byte seed follows. */
@@ -53,10 +53,24 @@ export function signStatement(value: Secret, statement: Statement): string {
   return sign(null, bytesOf(statement), key).toString('base64')
 }
 
-/** False for every malformed key or signature too: a lie must not become an exception. */
-export function verifyStatement(publicKey: string, statement: Statement, signature: string): boolean {
+/** A public half that was read once, for whoever checks many proofs. Undefined: it is no key. */
+export function readProofKey(publicKey: string): KeyObject | undefined {
   try {
-    const key = createPublicKey({ key: Buffer.from(publicKey, 'base64'), format: 'der', type: 'spki' })
+    return createPublicKey({ key: Buffer.from(publicKey, 'base64'), format: 'der', type: 'spki' })
+  } catch {
+    return undefined
+  }
+}
+
+/** False for every malformed key or signature too: a lie must not become an exception. */
+export function verifyStatement(
+  publicKey: string | KeyObject,
+  statement: Statement,
+  signature: string,
+): boolean {
+  const key = typeof publicKey === 'string' ? readProofKey(publicKey) : publicKey
+  if (!key) return false
+  try {
     return verify(null, bytesOf(statement), key, Buffer.from(signature, 'base64'))
   } catch {
     return false
