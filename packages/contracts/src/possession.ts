@@ -16,13 +16,21 @@ export type Statement = {
   nonce: string
 }
 
-function privateKey(value: Secret, credential: string, generation: number) {
-  const seed = hkdfSync('sha256', value.reveal(), 'rekey/possession/v1', `${credential}/${generation}`, 32)
-  return createPrivateKey({
+/** A node proves the same value several times in one rotation. What it yields goes with it. */
+const derived = new WeakMap<Secret, { info: string; key: KeyObject }>()
+
+function privateKey(value: Secret, credential: string, generation: number): KeyObject {
+  const info = `${credential}/${generation}`
+  const known = derived.get(value)
+  if (known?.info === info) return known.key
+  const seed = hkdfSync('sha256', value.reveal(), 'rekey/possession/v1', info, 32)
+  const key = createPrivateKey({
     key: Buffer.concat([PKCS8_ED25519, Buffer.from(seed)]),
     format: 'der',
     type: 'pkcs8',
   })
+  derived.set(value, { info, key })
+  return key
 }
 
 /** The bytes that are signed: one JSON array, so that no two statements share bytes. */
