@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, hkdfSync, sign, verify } from 'node:crypto'
+import { createPrivateKey, createPublicKey, hkdfSync, type KeyObject, sign, verify } from 'node:crypto'
 import type { Secret } from './secret.ts'
 
 /** RFC 8410: the fixed PKCS #8 header of an Ed25519 private key; the 32-byte seed follows. */
@@ -16,13 +16,21 @@ export type Statement = {
   nonce: string
 }
 
-function privateKey(value: Secret, credential: string, generation: number) {
-  const seed = hkdfSync('sha256', value.reveal(), 'rekey/possession/v1', `${credential}/${generation}`, 32)
-  return createPrivateKey({
+/** A node proves the same value several times in one rotation. What it yields goes with it. */
+const derived = new WeakMap<Secret, { info: string; key: KeyObject }>()
+
+function privateKey(value: Secret, credential: string, generation: number): KeyObject {
+  const info = `${credential}/${generation}`
+  const known = derived.get(value)
+  if (known?.info === info) return known.key
+  const seed = hkdfSync('sha256', value.reveal(), 'rekey/possession/v1', info, 32)
+  const key = createPrivateKey({
     key: Buffer.concat([PKCS8_ED25519, Buffer.from(seed)]),
     format: 'der',
     type: 'pkcs8',
   })
+  derived.set(value, { info, key })
+  return key
 }
 
 /** The bytes that are signed: one JSON array, so that no two statements share bytes. */
@@ -53,10 +61,24 @@ export function signStatement(value: Secret, statement: Statement): string {
   return sign(null, bytesOf(statement), key).toString('base64')
 }
 
-/** False for every malformed key or signature too: a lie must not become an exception. */
-export function verifyStatement(publicKey: string, statement: Statement, signature: string): boolean {
+/** A public half that was read once, for whoever checks many proofs. Undefined: it is no key. */
+export function readProofKey(publicKey: string): KeyObject | undefined {
   try {
-    const key = createPublicKey({ key: Buffer.from(publicKey, 'base64'), format: 'der', type: 'spki' })
+    return createPublicKey({ key: Buffer.from(publicKey, 'base64'), format: 'der', type: 'spki' })
+  } catch {
+    return undefined
+  }
+}
+
+/** False for every malformed key or signature too: a lie must not become an exception. */
+export function verifyStatement(
+  publicKey: string | KeyObject,
+  statement: Statement,
+  signature: string,
+): boolean {
+  const key = typeof publicKey === 'string' ? readProofKey(publicKey) : publicKey
+  if (!key) return false
+  try {
     return verify(null, bytesOf(statement), key, Buffer.from(signature, 'base64'))
   } catch {
     return false

@@ -32,6 +32,8 @@ export interface FleetLedger {
   closeSession(node: string, session: number): Promise<void>
   /** Fresh desired states of these nodes. */
   desiredStates(nodes: string[]): Promise<Map<string, DesiredState[]>>
+  /** Deliveries of emergencies that are not handed over yet, for whoever need not wait to be woken. */
+  urgent(): Promise<{ effect: string; nodes: string[] }[]>
   /** Proof public keys (SPKI, base64) of a credential by generation; null: possession cannot be proved for it. */
   proofKeys(credential: string): Promise<Map<number, string | null>>
   /** Stores acks in one statement, conditional on session and revision, and tells rotations whose wave is complete. */

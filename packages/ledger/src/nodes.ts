@@ -139,6 +139,15 @@ export function fleetLedger(db: Database): FleetLedger {
       )
     },
     desiredStates: (nodes) => desiredStates(db.pool, nodes),
+    async urgent() {
+      const { rows } = await db.pool.query(
+        `select e.key as effect, e.spec -> 'nodes' as nodes from effect e join rotation r on r.id = e.rotation
+         where e.state = 'pending' and e.kind = 'deliver' and e.due <= clock_timestamp() and r.state ->> 'mode' <> 'rotate'
+         order by e.due, e.key limit 20`,
+        [],
+      )
+      return rows
+    },
     async proofKeys(credential) {
       const { rows } = await db.pool.query(
         'select generation, proof_key from generation where credential = $1 and proof_key is not null',

@@ -329,6 +329,23 @@ describe('a node', () => {
 })
 
 describe('a node that is silent or gone', () => {
+  test("is named by an emergency's delivery until that is handed over, and by no routine one", async () => {
+    await configure()
+    const sessions = { n1: await join('n1') }
+    while (!(await ledger.showRotation('key-g1')).outcome) {
+      expect(await ledger.fleet.urgent()).toEqual([])
+      await turn(sessions)
+    }
+    await ledger.start('key', { ...order, mode: 'contain' })
+    const [urgent] = await ledger.fleet.urgent()
+    expect(urgent).toMatchObject({ nodes: ['n1'] })
+    const leased = await ledger.lease(urgent?.effect ?? '', 'w', 5_000)
+    if (!leased) throw new Error('not leased')
+    expect(await ledger.fleet.urgent()).toEqual([urgent])
+    await ledger.complete(leased, { kind: 'deliver' }, 'w')
+    expect(await ledger.fleet.urgent()).toEqual([])
+  })
+
   test('counts again as soon as it is heard in its session', async () => {
     await configure()
     const session = await join('n1')

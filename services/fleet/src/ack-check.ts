@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto'
 import { type Ack, type DesiredState, type Nack, verifyStatement } from '@rekey/contracts'
 import type { VerifiedAck } from '@rekey/ledger'
 
@@ -53,7 +54,7 @@ export type Unproved = { fault: 'bad_proof' | 'untried'; generation: number; det
 export function verifyAck(
   ack: Ack,
   context: AckContext & { sent: Sent },
-  keys: ReadonlyMap<number, string>,
+  keys: ReadonlyMap<number, string | KeyObject>,
 ): VerifiedAck | Unproved {
   const { node, spiffeId, session, boot, sent } = context
   const proved: number[] = []

@@ -2,6 +2,8 @@ import { RekeyError } from '@rekey/contracts'
 
 export type BatchOptions<T> = {
   flushMs: number
+  /** Of an item that comes alone, with none before it for `flushMs`: it need not wait for others. */
+  promptMs?: number
   itemsMax: number
   write: (items: T[]) => Promise<void>
   /**
@@ -24,6 +26,7 @@ export class Batch<T> {
   #count = 0
   #timer: NodeJS.Timeout | undefined
   #writing: Promise<void> | undefined
+  #lastAt = Number.NEGATIVE_INFINITY
 
   constructor(options: BatchOptions<T>) {
     this.#options = options
@@ -34,8 +37,11 @@ export class Batch<T> {
     // Deleted first, so that a replaced item takes its turn at the end.
     this.#waiting.delete(key)
     this.#waiting.set(key, item)
-    if (this.#waiting.size >= this.#options.itemsMax) void this.flush()
-    else this.#timer ??= setTimeout(() => void this.flush(), this.#options.flushMs)
+    const { flushMs, promptMs = flushMs, itemsMax } = this.#options
+    const isAlone = performance.now() - this.#lastAt > flushMs
+    this.#lastAt = performance.now()
+    if (this.#waiting.size >= itemsMax) void this.flush()
+    else this.#timer ??= setTimeout(() => void this.flush(), isAlone ? promptMs : flushMs)
   }
 
   /** Writes everything that waits; resolves when it is written or given up. */

@@ -1,5 +1,6 @@
 import { RekeyError } from '@rekey/contracts'
 import { describe, expect, test } from 'vitest'
+import { until } from '../test/until.ts'
 import { Batch } from './batch.ts'
 
 const options = { flushMs: 10, itemsMax: 3, onLost: () => {}, retryMs: [1, 1] }
@@ -23,6 +24,24 @@ test('items are written together, in order, and never two writes at once', async
     [1, 2, 3],
     [4, 5],
   ])
+})
+
+test('what comes alone is written promptly, and what follows it together', async () => {
+  const writes: number[][] = []
+  const batch = new Batch<number>({
+    ...options,
+    flushMs: 60_000,
+    promptMs: 1,
+    write: async (items) => void writes.push(items),
+  })
+  batch.add(1)
+  await until('the first is written', () => writes.length === 1, 2_000)
+  batch.add(2)
+  batch.add(3)
+  await new Promise((resolve) => setTimeout(resolve, 10))
+  expect(writes).toEqual([[1]])
+  await batch.flush()
+  expect(writes).toEqual([[1], [2, 3]])
 })
 
 test('a later item takes the place of one with the same key', async () => {

@@ -3,15 +3,21 @@ import type { NodeRights } from './node-rights.ts'
 import type { Sessions } from './sessions.ts'
 
 const CELL = 100
+/** In an emergency, more at a time: what one cell answers is not checked before the next one is told. */
+const URGENT_CELL = 1_000
+/** How many urgent deliveries are remembered. */
+const TOLD_MAX = 100
 
 /** Pushes desired states to the nodes that are connected here. The others get theirs when they connect. */
 export class Delivery {
-  readonly #ledger: Pick<FleetLedger, 'desiredStates'>
+  readonly #ledger: Pick<FleetLedger, 'desiredStates' | 'urgent'>
   readonly #sessions: Sessions
   readonly #rights: Pick<NodeRights, 'allow'>
+  /** Urgent deliveries by their effects: whom of those connected here we told, or are telling. */
+  readonly #told = new Map<string, Promise<ReadonlySet<string>>>()
 
   constructor(
-    ledger: Pick<FleetLedger, 'desiredStates'>,
+    ledger: Pick<FleetLedger, 'desiredStates' | 'urgent'>,
     sessions: Sessions,
     rights: Pick<NodeRights, 'allow'>,
   ) {
@@ -22,8 +28,26 @@ export class Delivery {
 
   /** The job says whom to look at. What to send is read from the ledger, so that a late job sends nothing old. */
   async deliver(job: { effect: string; nodes?: string[] }): Promise<void> {
-    const nodes = job.nodes ?? this.#connected()
-    await this.#push(nodes.filter((node) => this.#sessions.get(node)))
+    const told = await this.#told.get(job.effect)
+    await this.#push((job.nodes ?? this.#connected()).filter((node) => !told?.has(node)))
+  }
+
+  /**
+   * Tells nodes of emergencies without waiting for a wake-up, which comes all the same, by way of the conductor and the
+   * queue, and finds nothing left to say.
+   */
+  async hurry(): Promise<void> {
+    for (const { effect, nodes } of await this.#ledger.urgent()) {
+      if (this.#told.has(effect)) continue
+      const telling = this.#push(nodes, URGENT_CELL)
+      this.#told.set(
+        effect,
+        telling.catch(() => new Set<string>()),
+      )
+      const [oldest] = this.#told.keys()
+      if (this.#told.size > TOLD_MAX && oldest !== undefined) this.#told.delete(oldest)
+      await telling
+    }
   }
 
   /** A lost job delays, and no more: whoever was told less than the ledger knows is told now. */
@@ -35,9 +59,11 @@ export class Delivery {
     return this.#sessions.all().map((session) => session.node)
   }
 
-  async #push(nodes: string[]): Promise<void> {
-    for (let at = 0; at < nodes.length; at += CELL) {
-      const states = await this.#ledger.desiredStates(nodes.slice(at, at + CELL))
+  /** Returns those that are connected here. */
+  async #push(wanted: string[], cell = CELL): Promise<ReadonlySet<string>> {
+    const nodes = wanted.filter((node) => this.#sessions.get(node))
+    for (let at = 0; at < nodes.length; at += cell) {
+      const states = await this.#ledger.desiredStates(nodes.slice(at, at + cell))
       // Together: where Vault does not answer for one node, the others are told nevertheless.
       await Promise.all(
         [...states].map(async ([node, desired]) => {
@@ -46,5 +72,6 @@ export class Delivery {
         }),
       )
     }
+    return new Set(nodes)
   }
 }

@@ -35,3 +35,37 @@ test('a node whose rights cannot be written does not keep the orders from the ot
   await done
   expect(pushed).toEqual(['gw-2 1', 'gw-3 1', 'gw-1 1'])
 })
+
+const allowed = { allow: () => Promise.resolve() }
+
+test('an emergency is told at once, and its wake-up asks for nothing more', async () => {
+  const { ledger, sessions, pushed } = setUp(['gw-1', 'gw-2'])
+  const delivery = new Delivery(ledger, sessions, allowed)
+  ledger.emergencies.push({ effect: 'chat-g3.deliver.r2', nodes: ['gw-1', 'gw-2', 'elsewhere'] })
+  await delivery.hurry()
+  expect(pushed).toEqual(['gw-1 1', 'gw-2 1'])
+  await delivery.hurry()
+  await delivery.deliver({ effect: 'chat-g3.deliver.r2', nodes: ['gw-1', 'gw-2'] })
+  expect(ledger.asked).toEqual([2])
+  await delivery.deliver({ effect: 'chat-g3.deliver.r3', nodes: ['gw-1'] })
+  expect(ledger.asked).toEqual([2, 1])
+})
+
+test('where an emergency could not be told, its wake-up tells it', async () => {
+  const { ledger, sessions, pushed } = setUp(['gw-1'])
+  let failing = true
+  const failingOnce = {
+    urgent: () => ledger.urgent(),
+    desiredStates: async (nodes: string[]) => {
+      if (!failing) return ledger.desiredStates(nodes)
+      failing = false
+      throw new Error('away')
+    },
+  }
+  const delivery = new Delivery(failingOnce, sessions, allowed)
+  ledger.emergencies.push({ effect: 'chat-g3.deliver.r2', nodes: ['gw-1'] })
+  await expect(delivery.hurry()).rejects.toThrow('away')
+  expect(pushed).toEqual([])
+  await delivery.deliver({ effect: 'chat-g3.deliver.r2', nodes: ['gw-1'] })
+  expect(pushed).toEqual(['gw-1 1'])
+})

@@ -68,6 +68,8 @@ export class Fleet {
     }
     this.#acks = new Batch<VerifiedAck>({
       flushMs: 20,
+      // A canary answers alone, and everybody waits for it.
+      promptMs: 1,
       itemsMax: 100,
       write: (acks) => ledger.recordAcks(acks),
       keyOf: (ack) => `${ack.node} ${ack.credential}`,

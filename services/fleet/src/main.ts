@@ -6,6 +6,7 @@ import { takeDelivery } from './delivery-effect.ts'
 import { Environment } from './environment.ts'
 import { Fleet } from './fleet.ts'
 import { issueServerCertificate, keepRenewed, publishAuthority } from './server-certificate.ts'
+import { heedUrgency } from './urgency.ts'
 
 const log = createLogger({ service: 'fleet' })
 
@@ -48,6 +49,7 @@ async function start(): Promise<void> {
     },
     logger: log,
   })
+  const urgency = heedUrgency({ delivery: fleet.delivery, onNews: ledger.onEffects, logger: log })
   const health =
     env.FLEET_HEALTH_PORT === undefined
       ? undefined
@@ -62,7 +64,7 @@ async function start(): Promise<void> {
 
   onShutdown(log, async () => {
     renewal.stop()
-    await Promise.all([worker.close(), health?.close()])
+    await Promise.all([worker.close(), urgency.close(), health?.close()])
     await fleet.stop()
     vault.close()
     await ledger.close()

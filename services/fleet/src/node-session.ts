@@ -201,7 +201,7 @@ export class NodeSession {
     // Before the wait below: a second copy of this ack must find the nonce used.
     sent.answered = true
     const generations = ack.proofs.map((p) => p.generation)
-    let keys: ReadonlyMap<number, string>
+    let keys: Awaited<ReturnType<ProofKeys['of']>>
     try {
       keys = await this.#options.proofKeys.of(ack.credential, generations)
     } catch (error) {

@@ -1,7 +1,10 @@
+import type { KeyObject } from 'node:crypto'
+import { readProofKey } from '@rekey/contracts'
+
 /** The ledger's part in it. A generation whose value is not staged yet has no key, which it may say as null. */
 type Source = { proofKeys(credential: string): Promise<ReadonlyMap<number, string | null>> }
 
-type Keys = ReadonlyMap<number, string>
+type Keys = ReadonlyMap<number, KeyObject>
 
 /**
  * Proof public keys by credential and generation. Once there they never change, so that only a generation not seen
@@ -33,7 +36,12 @@ export class ProofKeys {
     const asking = this.#ledger
       .proofKeys(credential)
       .then((found) => {
-        const keys = new Map([...found].flatMap(([g, key]) => (key ? [[g, key] as const] : [])))
+        const keys = new Map(
+          [...found].flatMap(([generation, text]) => {
+            const key = text === null ? undefined : readProofKey(text)
+            return key ? [[generation, key] as const] : []
+          }),
+        )
         this.#known.set(credential, keys)
         return keys
       })

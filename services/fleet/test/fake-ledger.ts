@@ -47,9 +47,20 @@ export class FakeLedger implements FleetLedger {
     this.closed.push(`${node} ${session}`)
   }
 
+  /** How many nodes each question for desired states was about. */
+  readonly asked: number[] = []
+
   async desiredStates(nodes: string[]): Promise<Map<string, DesiredState[]>> {
+    this.asked.push(nodes.length)
     this.#fail()
     return new Map(nodes.map((node) => [node, this.states.get(node) ?? []]))
+  }
+
+  readonly emergencies: { effect: string; nodes: string[] }[] = []
+
+  async urgent() {
+    this.#fail()
+    return [...this.emergencies]
   }
 
   async proofKeys(credential: string): Promise<Map<number, string>> {

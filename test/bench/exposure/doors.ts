@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { AcceptedValue } from '@rekey/contracts'
+import { setImmediate as turn } from 'node:timers/promises'
+import type { AcceptedValue, Secret } from '@rekey/contracts'
 import type { NodeAdapter } from './agent-code.ts'
 
 /** What one node serves, over HTTP: an endpoint that takes a request if its bearer value is accepted now. */
@@ -27,8 +28,12 @@ export class Door {
     return 200
   }
 
-  /** How the agent sees it. Its own tries do not go over HTTP: a thousand nodes do theirs at once, and we have one machine. */
+  /**
+   * How the agent sees it. Its own tries do not go over HTTP: a thousand nodes do theirs at once, and we have one machine.
+   * A try takes a turn of the loop all the same, so that what one host signs does not keep another one from refusing.
+   */
   adapter(): NodeAdapter {
+    const accepts = (value: Secret) => this.#accepts.has(value.reveal())
     return {
       kind: 'played',
       disruption: 'A',
@@ -37,7 +42,10 @@ export class Door {
         this.accept(accept.map(({ value, generation }) => [value.reveal(), generation])),
       drop: async (generations) =>
         this.accept([...this.#accepts].filter(([, generation]) => !generations.includes(generation))),
-      tryValue: async (value) => (this.#accepts.has(value.reveal()) ? 'accepted' : 'refused'),
+      async tryValue(value) {
+        await turn()
+        return accepts(value) ? 'accepted' : 'refused'
+      },
       usage: async () => {
         const now = performance.now()
         return [...this.#accepts.values()].map((generation) => {

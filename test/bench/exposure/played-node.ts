@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
 import { anonymousVault, connectVault, type VaultClient } from '@rekey/backend-vault'
 import { Secret } from '@rekey/contracts'
 import type { Logger } from '@rekey/runtime'
@@ -141,11 +142,13 @@ export class PlayedNode {
   }
 }
 
+/** Written a turn of the loop later, as nothing is durable at once. */
 function memoryJournal(): Journal {
   let entry: JournalEntry | undefined
   return {
     read: async () => entry,
     async write(next) {
+      await turn()
       entry = next
     },
   }
