@@ -1,5 +1,6 @@
 import { core } from './figures/core.ts'
 import { footprint } from './figures/footprint.ts'
+import { lane } from './figures/lane.ts'
 import { month } from './figures/month.ts'
 import { relay } from './figures/relay.ts'
 import { rotations } from './figures/rotations.ts'
@@ -19,7 +20,7 @@ export type Bench = {
   say: (line: string) => void
 }
 
-export const FIGURES = { core, rotations, submit, relay, footprint, month } satisfies Record<
+export const FIGURES = { core, rotations, submit, relay, lane, footprint, month } satisfies Record<
   string,
   (bench: Bench) => Promise<Figure>
 >
