@@ -1,6 +1,7 @@
 import { core } from './figures/core.ts'
 import { exposure } from './figures/exposure.ts'
 import { footprint } from './figures/footprint.ts'
+import { lane } from './figures/lane.ts'
 import { month } from './figures/month.ts'
 import { relay } from './figures/relay.ts'
 import { rotations } from './figures/rotations.ts'
@@ -20,7 +21,7 @@ export type Bench = {
   say: (line: string) => void
 }
 
-export const FIGURES = { core, rotations, submit, relay, footprint, exposure, month } satisfies Record<
+export const FIGURES = { core, rotations, submit, relay, lane, footprint, exposure, month } satisfies Record<
   string,
   (bench: Bench) => Promise<Figure>
 >

@@ -15,6 +15,7 @@ Measures what Rekey does beside a bare floor that is measured in the same run, o
   rotations   rotations from event to end · floor: the rows that one has to write
   submit      500 nodes and 500 inputs at once on one rotation · floor: updates of one row
   relay       from the commit of an effect to its act · floor: NOTIFY and one call of Redis
+  lane        an emergency behind 10,000 queued routine jobs · floor: on an idle system
   footprint   rows and log that a rotation leaves · floor: its journal alone
   exposure    how long a leaked value is still accepted, at 3, 100 and 1,000 nodes · floor: the round trips alone (an hour)
   month       20,000 rotations in one go, and what a store's quota makes of it (20 minutes and more)

@@ -1,3 +1,4 @@
+import type { Lane } from '@rekey/ledger'
 import type { SimLedger } from './ledger.ts'
 import type { Process } from './process.ts'
 import type { JobQueue } from './queue.ts'
@@ -43,16 +44,18 @@ export class Conductor {
   async #work(): Promise<void> {
     const ledger = this.#ledger
     await ledger.loseSilent(LOST_MS)
-    await ledger.fireTimers('conductor')
-    await this.#relay()
+    for (const lane of ['emergency', 'routine'] as const) {
+      await ledger.fireTimers('conductor', { lane })
+      await this.#relay(lane)
+    }
     const timerMs = (await ledger.nextTimerMs()) ?? POLL_MS
     const workMs = this.#queue.isReady ? ((await ledger.nextWorkMs(RESEND_MS)) ?? POLL_MS) : POLL_MS
     this.wake(Math.min(POLL_MS, Math.max(10, Math.min(timerMs, workMs))))
   }
 
-  async #relay(): Promise<void> {
+  async #relay(lane: Lane): Promise<void> {
     if (!this.#queue.isReady) return
-    for (const { key, relays, kind, nodes } of await this.#ledger.takeWaiting(RESEND_MS)) {
+    for (const { key, relays, kind, nodes } of await this.#ledger.takeWaiting(RESEND_MS, lane)) {
       if (kind === 'deliver') await this.#deliver(key, relays, nodes)
       else this.#queue.add('rotator', `${key}.${relays}`, { effect: key })
     }

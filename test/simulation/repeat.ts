@@ -60,7 +60,6 @@ type Answer = {
 /** What of an answer must be the same: not secrets, and not the order where none is promised. */
 function comparable(name: string, answer: Answer): string {
   if (answer === null) return 'null'
-  const byKey = (a: { key: string }, b: { key: string }) => (a.key < b.key ? -1 : 1)
   switch (name) {
     case 'createJoinToken':
       return asText(answer.expiresAt)
@@ -68,13 +67,9 @@ function comparable(name: string, answer: Answer): string {
       return asText([answer.node, answer.workload])
     case 'lease':
       return asText([answer.effect, answer.attempt, answer.shown, answer.rotation.id])
-    case 'takeWaiting':
-      return asText(answer.toSorted(byKey))
     case 'renew':
     case 'instancesOf':
       return asText(answer.toSorted())
-    case 'unattended':
-      return asText([answer.keys.toSorted(), answer.nextMs])
     case 'fleet.openSession':
       return asText([answer.session, answer.desired.map(withoutStore)])
     case 'fleet.desiredStates':

@@ -2,6 +2,7 @@ import type { CredentialSpec } from '@rekey/contracts'
 import { type Effect, type Rotation, upcastEffect } from '@rekey/core'
 import type { Database, Queryable } from './database.ts'
 import { isOurs, newerRelease } from './format.ts'
+import { type Lane, lanesOf, PENDING, pendingOf } from './lanes.ts'
 
 /** Written in the transaction whose events ask for them. Timers and probes may be armed again under their key. */
 export async function writeEffects(tx: Queryable, rotation: Rotation, effects: Effect[]): Promise<void> {
@@ -134,26 +135,72 @@ export type Worker = 'rotator' | 'fleet'
 /** What is due next is looked for no further ahead than this, so that an index on `due` answers. */
 const AHEAD_MS = 1_000
 
+export type Look = {
+  worker: Worker
+  graceMs: number
+  limit: number
+  /** Absent: both, emergencies first. */
+  lane?: Lane
+}
+
 /**
  * Effects of a worker's kinds that have been due, and without a lease, for at least `graceMs`: their wake-up is late or
- * lost. The longest waiting come first, `limit` at the most. `nextMs`: when there may be others; undefined: not soon.
+ * lost. Those that were due first come first, `limit` at the most. `nextMs`: when there may be others; undefined: not
+ * soon, or there are some beyond the limit.
  */
 export async function unattended(
   db: Database,
-  { worker, graceMs, limit }: { worker: Worker; graceMs: number; limit: number },
+  { lane, limit, ...look }: Look,
 ): Promise<{ keys: string[]; nextMs: number | undefined }> {
-  const { rows } = await db.pool.query(
-    `select key, (extract(epoch from greatest(due, lease_until, ${LATE_UNTIL}) - statement_timestamp()) * 1000)::int + $2 as ms
-     from effect e
-     where state = 'pending' and kind <> 'timer' and (kind = 'deliver') = $1
-       and due <= statement_timestamp() + $4 * interval '1 millisecond'
-       and exists (select from rotation r where r.id = e.rotation and ${isOurs('$5')})
-     order by 2, key limit $3 + 1`,
-    [worker === 'fleet', graceMs, limit, AHEAD_MS, db.format],
-  )
-  const keys = rows.filter((row) => row.ms <= 0).map((row) => row.key)
-  return { keys: keys.slice(0, limit), nextMs: rows.find((row) => row.ms > 0)?.ms }
+  const keys: string[] = []
+  const next: number[] = []
+  for (const one of lanesOf(lane)) {
+    keys.push(...(await unattendedOf(db, one, { ...look, limit: limit - keys.length })))
+    // There may be thousands, and whoever has a full page comes back for the next one anyway.
+    if (keys.length >= limit) return { keys, nextMs: undefined }
+    next.push(...(await nextUnattendedMs(db, one, look)))
+  }
+  return { keys, nextMs: next.length > 0 ? Math.min(...next) : undefined }
 }
+
+async function unattendedOf(
+  db: Database,
+  lane: Lane,
+  { worker, graceMs, limit }: Omit<Look, 'lane'>,
+): Promise<string[]> {
+  const { rows } = await db.pool.query(
+    `select key from effect e
+     where ${PENDING[lane]} and ${OF_WORKER[worker]} and due <= ${WAITED} and (lease_until is null or lease_until <= ${WAITED})
+       and coalesce(${LATE_UNTIL} <= ${WAITED}, true)
+       and exists (select from rotation r where r.id = e.rotation and ${isOurs('$3')})
+     order by due, key limit $2`,
+    [graceMs, limit, db.format],
+  )
+  return rows.map((row) => row.key)
+}
+
+async function nextUnattendedMs(
+  db: Database,
+  lane: Lane,
+  { worker, graceMs }: Omit<Look, 'lane' | 'limit'>,
+): Promise<number[]> {
+  const { rows } = await db.pool.query(
+    `select (min(extract(epoch from greatest(due, lease_until, ${LATE_UNTIL}) - ${WAITED})) * 1000)::int as ms
+     from effect e
+     where ${PENDING[lane]} and ${OF_WORKER[worker]} and due <= statement_timestamp() + $2 * interval '1 millisecond'
+       and greatest(due, lease_until, ${LATE_UNTIL}) > ${WAITED}
+       and exists (select from rotation r where r.id = e.rotation and ${isOurs('$3')})`,
+    [graceMs, AHEAD_MS, db.format],
+  )
+  return rows.flatMap((row) => row.ms ?? [])
+}
+
+const OF_WORKER: Readonly<Record<Worker, string>> = {
+  rotator: "kind <> 'timer' and kind <> 'deliver'",
+  fleet: "kind = 'deliver'",
+}
+/** $1: the grace, in ms. What ended by then has waited for long enough. */
+const WAITED = "(statement_timestamp() - $1 * interval '1 millisecond')"
 
 /** When an unanswered wake-up is sent again ($1: the first wait): later each time, while nobody takes it up. */
 const RESEND_AT =
@@ -171,42 +218,71 @@ export type Waiting = {
 
 /**
  * Due effects that nobody works on: new ones, those whose lease ended (also where a job still exists), and those
- * whose wake-up was sent `resendMs` ago and may be lost. Marks them as relayed.
+ * whose wake-up was sent `resendMs` ago and may be lost. Marks them as relayed. Emergencies come first where no lane is
+ * asked for, each lane in the order of its due times.
  */
-export async function takeWaiting(db: Database, resendMs: number, limit = 500): Promise<Waiting[]> {
+export async function takeWaiting(
+  db: Database,
+  resendMs: number,
+  lane?: Lane,
+  limit = 100,
+): Promise<Waiting[]> {
+  const taken: Waiting[] = []
+  for (const one of lanesOf(lane))
+    if (taken.length < limit) taken.push(...(await takeWaitingOf(db, one, resendMs, limit - taken.length)))
+  return taken
+}
+
+async function takeWaitingOf(db: Database, lane: Lane, resendMs: number, limit: number): Promise<Waiting[]> {
   const { rows } = await db.pool.query(
-    `update effect set relayed_at = clock_timestamp(), relays = relays + 1 where key in (
-       select key from effect e
-       where state = 'pending' and kind <> 'timer' and due <= statement_timestamp()
-         and (lease_until is null or lease_until <= clock_timestamp()) and ${NOTHING_LATE}
-         and (relayed_at is null or ${RESEND_AT} <= clock_timestamp()
-              or (lease_until is not null and relayed_at < lease_until))
-       order by due, key limit $2 for update skip locked)
-     returning key, relays, kind, rotation, coalesce(spec -> 'nodes', '[]') as nodes`,
+    `with taken as (
+       update effect set relayed_at = clock_timestamp(), relays = relays + 1 where key in (
+         select key from effect e
+         where ${PENDING[lane]} and kind <> 'timer' and due <= statement_timestamp()
+           and (lease_until is null or lease_until <= clock_timestamp()) and ${NOTHING_LATE}
+           and (relayed_at is null or ${RESEND_AT} <= clock_timestamp()
+                or (lease_until is not null and relayed_at < lease_until))
+         order by due, key limit $2 for update skip locked)
+       returning key, relays, kind, rotation, coalesce(spec -> 'nodes', '[]') as nodes, due)
+     select key, relays, kind, rotation, nodes from taken order by due, key`,
     [resendMs, limit],
   )
   return rows
 }
 
-/** Milliseconds until the next timer is due; undefined: there is none. */
-export async function nextTimerMs(db: Database): Promise<number | undefined> {
+/** Milliseconds until the next timer is due, of one lane or of both; undefined: there is none. */
+export async function nextTimerMs(db: Database, lane?: Lane): Promise<number | undefined> {
   const { rows } = await db.pool.query(
     `select (extract(epoch from min(due) - clock_timestamp()) * 1000)::bigint as ms
-     from effect where state = 'pending' and kind = 'timer'`,
+     from effect e where ${pendingOf(lane)} and kind = 'timer'`,
     [],
   )
   return rows[0]?.ms ?? undefined
 }
 
-/** Milliseconds until a worker should be woken for something; undefined: there is nothing within ten minutes. */
-export async function nextWorkMs(db: Database, resendMs: number): Promise<number | undefined> {
+/**
+ * Milliseconds until a worker should be woken for something, of one lane or of both; undefined: there is nothing within
+ * ten minutes. Whether a late act may come is asked only of what would be up now: with thousands that wait for nothing but
+ * an answer to their wake-ups, that question costs more than all others.
+ */
+export async function nextWorkMs(db: Database, resendMs: number, lane?: Lane): Promise<number | undefined> {
   const { rows } = await db.pool.query(
-    `select (extract(epoch from min(greatest(due, ${LATE_UNTIL}, case
-         when lease_until is not null and (relayed_at is null or relayed_at < lease_until) then lease_until
-         else ${RESEND_AT} end)) - clock_timestamp()) * 1000)::bigint as ms
+    `select (extract(epoch from min(case when up > clock_timestamp() then up else greatest(up, ${LATE_UNTIL}) end)
+         - clock_timestamp()) * 1000)::bigint as ms
      from effect e
-     where state = 'pending' and kind <> 'timer' and due <= statement_timestamp() + interval '10 minutes'`,
+     cross join lateral (select greatest(due, case
+         when lease_until is not null and (relayed_at is null or relayed_at < lease_until) then lease_until
+         else ${RESEND_AT} end) as up) as at
+     where ${pendingOf(lane)} and kind <> 'timer' and due <= statement_timestamp() + interval '10 minutes'`,
     [resendMs],
   )
   return rows[0]?.ms ?? undefined
+}
+
+/** A rotation was raised: the wake-ups of what it waits for may stand far behind in the other lane's queue. */
+export async function wakeAgain(tx: Queryable, rotation: string): Promise<void> {
+  await tx.query(
+    "update effect set relayed_at = null where rotation = $1 and state = 'pending' and kind <> 'timer' and relayed_at is not null",
+    [rotation],
+  )
 }

@@ -1,4 +1,5 @@
 import type { Queryable } from './database.ts'
+import type { Lane } from './lanes.ts'
 
 export type Entry = { type: string; [field: string]: unknown }
 
@@ -13,20 +14,36 @@ export type JournalEntry = {
   at: string
 }
 
-/** Channels of NOTIFY. The payload is always empty: whoever hears it looks for itself. */
+/**
+ * Channels of NOTIFY. Whoever hears one looks for itself: the payload says whether it is about an emergency, so that those
+ * are heard at once, and nothing more. What an older release announces has none.
+ */
 export const EFFECTS_CHANNEL = 'rekey_effects'
 export const JOURNAL_CHANNEL = 'rekey_journal'
 
 /**
- * Appends entries to one stream. Call it last in its transaction: it takes the position counter, which serialises
- * commits, so that positions have no gap and a reader that saw position n has seen every one below it.
+ * Takes the position counter. It serialises commits, so whoever waits for it waits for all that came before; an emergency
+ * must not stand behind as many routine decisions as there are connections. So these take turns first, by a lock that an
+ * emergency does not ask for: at most one of them has the counter, and none waits for it. $1: how many positions.
+ */
+function take(tx: Queryable, lane: Lane): string {
+  // Who has the counter must not wait for a turn: whoever has that may wait for the counter.
+  const waits = lane === 'routine' && !writing.has(tx)
+  writing.add(tx)
+  const turn = waits ? "and (select pg_advisory_xact_lock(hashtext('rekey-routine')) is not null)" : ''
+  return `update counter set value = value + $1 where name = 'position' ${turn} returning value - $1 as before`
+}
+
+/** Transactions that have the counter. */
+const writing = new WeakSet<Queryable>()
+
+/**
+ * Appends entries to one stream. Call it last in its transaction: it takes the position counter, so that positions have no
+ * gap and a reader that saw position n has seen every one below it.
  */
 export async function append(tx: Queryable, stream: string, actor: string, entries: Entry[]): Promise<void> {
   if (entries.length === 0) return
-  const { rows } = await tx.query(
-    "update counter set value = value + $1 where name = 'position' returning value - $1 as before",
-    [entries.length],
-  )
+  const { rows } = await tx.query(take(tx, 'routine'), [entries.length])
   const before: number = rows[0].before
   await tx.query(
     `insert into journal (position, stream, seq, type, data, actor)
@@ -48,22 +65,21 @@ export async function appendLocked(
   stream: string,
   actor: string,
   entries: Entry[],
+  lane: Lane,
 ): Promise<void> {
   if (entries.length === 0) {
-    await tx.query("select pg_notify('rekey_effects', '')")
+    await tx.query("select pg_notify('rekey_effects', $1)", [lane])
     return
   }
   await tx.query(
-    `with taken as (
-       update counter set value = value + $1 where name = 'position' returning value - $1 as before
-     ), added as (
+    `with taken as (${take(tx, lane)}), added as (
        insert into journal (position, stream, seq, type, data, actor)
        select taken.before + item.n, $2, coalesce((select max(seq) from journal where stream = $2), 0) + item.n,
               item.entry ->> 'type', item.entry - 'type', $3
        from taken, jsonb_array_elements($4::jsonb) with ordinality as item (entry, n)
      )
-     select pg_notify('rekey_journal', ''), pg_notify('rekey_effects', '')`,
-    [entries.length, stream, actor, JSON.stringify(entries)],
+     select pg_notify('rekey_journal', ''), pg_notify('rekey_effects', $5)`,
+    [entries.length, stream, actor, JSON.stringify(entries), lane],
   )
 }
 

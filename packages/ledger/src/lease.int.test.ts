@@ -172,7 +172,7 @@ describe('a decision', () => {
 })
 
 describe('what nobody attends to', () => {
-  test('is what is due without a lease for longer than the grace, the longest waiting first', async () => {
+  test('is what is due without a lease for longer than the grace, the first due first', async () => {
     await effect('waits', { dueMs: -3_000 })
     await effect('waits-longer', { dueMs: -5_000 })
     await effect('lease-ended', { dueMs: -9_000, leaseMs: -4_000 })
@@ -180,8 +180,8 @@ describe('what nobody attends to', () => {
     await effect('leased', { dueMs: -3_000, leaseMs: 60_000 })
     await effect('later', { dueMs: 60_000 })
     await effect('done', { dueMs: -3_000, state: 'done' })
-    expect((await look('rotator', 1_000)).keys).toEqual(['waits-longer', 'lease-ended', 'waits'])
-    expect((await look('rotator', 1_000, 2)).keys).toEqual(['waits-longer', 'lease-ended'])
+    expect((await look('rotator', 1_000)).keys).toEqual(['lease-ended', 'waits-longer', 'waits'])
+    expect((await look('rotator', 1_000, 2)).keys).toEqual(['lease-ended', 'waits-longer'])
   })
 
   test('says when the next one will have waited for long enough', async () => {

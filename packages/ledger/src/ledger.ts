@@ -7,6 +7,7 @@ import * as effects from './effects.ts'
 import { recordFingerprint, type Unfingerprinted, unfingerprinted } from './fingerprints.ts'
 import * as inbox from './inbox.ts'
 import { EFFECTS_CHANNEL, JOURNAL_CHANNEL, readJournal } from './journal.ts'
+import type { Lane } from './lanes.ts'
 import { listen } from './listen.ts'
 import { createJoinToken, declareGone, excuse, fleetLedger, loseSilent } from './nodes.ts'
 import * as notifications from './notifications.ts'
@@ -52,12 +53,12 @@ export function openLedger(options: { url: string; name: string; format?: number
     complete: (leased: effects.Leased, result: EffectResult, by: string) =>
       outcomes.complete(db, leased, result, by),
     fail: (leased: effects.Leased, error: RekeyError, by: string) => outcomes.fail(db, leased, error, by),
-    unattended: (look: Parameters<typeof effects.unattended>[1]) => effects.unattended(db, look),
-    takeWaiting: (resendMs: number) => effects.takeWaiting(db, resendMs),
-    fireTimers: (actor: string, onFault?: (key: string, error: unknown) => void) =>
-      outcomes.fireTimers(db, actor, onFault),
-    nextTimerMs: () => effects.nextTimerMs(db),
-    nextWorkMs: (resendMs: number) => effects.nextWorkMs(db, resendMs),
+    unattended: (look: effects.Look) => effects.unattended(db, look),
+    /** Of one lane, or of both: emergencies first. */
+    takeWaiting: (resendMs: number, lane?: Lane) => effects.takeWaiting(db, resendMs, lane),
+    fireTimers: (actor: string, firing?: outcomes.Firing) => outcomes.fireTimers(db, actor, firing),
+    nextTimerMs: (lane?: Lane) => effects.nextTimerMs(db, lane),
+    nextWorkMs: (resendMs: number, lane?: Lane) => effects.nextWorkMs(db, resendMs, lane),
 
     /** Nodes. */
     fleet: fleetLedger(db),
@@ -126,7 +127,7 @@ export function openLedger(options: { url: string; name: string; format?: number
     journal: (filter: Parameters<typeof readJournal>[1]) => readJournal(db.pool, filter),
 
     /** Wake-ups. */
-    onEffects: (heard: () => void) => listen(url, `${name}-listen`, EFFECTS_CHANNEL, heard),
+    onEffects: (heard: (lane: Lane) => void) => listen(url, `${name}-listen`, EFFECTS_CHANNEL, heard),
     onJournal: (heard: () => void) => listen(url, `${name}-listen`, JOURNAL_CHANNEL, heard),
 
     ping: async () => {

@@ -3,6 +3,7 @@ import type { EffectResult } from '@rekey/core'
 import type { Database, Queryable } from './database.ts'
 import type { Leased } from './effects.ts'
 import { isOurs } from './format.ts'
+import { type Lane, lanesOf, PENDING } from './lanes.ts'
 import { type CredentialRow, lockCredential, submitIn } from './submit.ts'
 
 /** After so many failures in a row of a step that may still succeed, a human is told. */
@@ -72,14 +73,31 @@ async function finish(
   })
 }
 
+export type Firing = {
+  /** Absent: both, emergencies first. */
+  lane?: Lane
+  onFault?: (key: string, error: unknown) => void
+}
+
 /** Fires every due timer; returns how many. One that cannot be fired is told and does not stop the others. */
 export async function fireTimers(
   db: Database,
   actor: string,
-  onFault?: (key: string, error: unknown) => void,
+  { lane, onFault }: Firing = {},
+): Promise<number> {
+  let fired = 0
+  for (const one of lanesOf(lane)) fired += await fireTimersOf(db, one, actor, onFault)
+  return fired
+}
+
+async function fireTimersOf(
+  db: Database,
+  lane: Lane,
+  actor: string,
+  onFault: Firing['onFault'],
 ): Promise<number> {
   const { rows } = await db.pool.query(
-    `select e.key, r.credential from effect e join rotation r on r.id = e.rotation where e.state = 'pending' and e.kind = 'timer' and e.due <= statement_timestamp() and ${isOurs('$1')} order by e.due, e.key limit 500`,
+    `select e.key, r.credential from effect e join rotation r on r.id = e.rotation where ${PENDING[lane]} and e.kind = 'timer' and e.due <= statement_timestamp() and ${isOurs('$1')} order by e.due, e.key limit 500`,
     [db.format],
   )
   let fired = 0

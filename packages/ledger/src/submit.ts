@@ -11,10 +11,11 @@ import {
   type RotationEvent,
 } from '@rekey/core'
 import type { Database, Queryable } from './database.ts'
-import { writeEffects } from './effects.ts'
+import { wakeAgain, writeEffects } from './effects.ts'
 import { readAround, readFacts } from './facts.ts'
 import { readState } from './format.ts'
 import { appendLocked, rotationStream } from './journal.ts'
+import type { Lane } from './lanes.ts'
 import type { Pause } from './pause.ts'
 import { project, projectOpened } from './project.ts'
 import { keepWhileHeld } from './recovery/held.ts'
@@ -82,8 +83,10 @@ export async function readRotation(tx: Queryable, id: string): Promise<Rotation>
 async function store(tx: Queryable, before: Rotation, decision: Decision, actor: string): Promise<void> {
   const { events, effects, retryFailed } = decision
   if (events.length === 0 && effects.length === 0 && !retryFailed) return
+  let after = before
   if (events.length > 0) {
-    const after = await project(tx, before, events)
+    after = await project(tx, before, events)
+    if (after.mode !== before.mode) await wakeAgain(tx, after.id)
     await writeEffects(tx, after, effects)
     await follow(tx, after, events)
   } else await writeEffects(tx, before, effects)
@@ -94,8 +97,10 @@ async function store(tx: Queryable, before: Rotation, decision: Decision, actor:
        where rotation = $1 and kind <> 'timer' and state in ('failed', 'pending') and failures > 0`,
       [before.id],
     )
-  await appendLocked(tx, rotationStream(before.id), actor, events)
+  await appendLocked(tx, rotationStream(before.id), actor, events, laneOf(after))
 }
+
+const laneOf = ({ mode }: Rotation): Lane => (mode === 'rotate' ? 'routine' : 'emergency')
 
 /** What made a rotation reach us again while one was under way: exactly one follows, for all of it. */
 async function follow(tx: Queryable, rotation: Rotation, events: RotationEvent[]): Promise<void> {
@@ -180,7 +185,7 @@ export async function storeOpened(
   await tx.query('update credential set open_rotation = $2 where name = $1', [credential, rotation.id])
   await projectOpened(tx, events)
   await writeEffects(tx, rotation, effects)
-  await appendLocked(tx, rotationStream(rotation.id), actor, events)
+  await appendLocked(tx, rotationStream(rotation.id), actor, events, laneOf(rotation))
 }
 
 function refuseImpossible({ name, current_generation, retired_at }: CredentialRow, asked: Asked): void {

@@ -1,4 +1,5 @@
 export type { Direct } from './direct.ts'
 export type { Job } from './job.ts'
+export { type Lane, queueOf } from './lane.ts'
 export { connectQueues, NoAnswer, type Queues } from './queues.ts'
 export { startWorker } from './worker.ts'

@@ -10,13 +10,15 @@ export type Queues = {
   onReady(heard: () => void): void
   /** Adds a job; the same id is added once while it waits. BullMQ refuses `:` in ids. */
   add(queue: string, id: string, job: Job): Promise<void>
+  /** How many jobs nobody has taken yet. */
+  waiting(queue: string): Promise<number>
   close(): Promise<void>
 }
 
 export class NoAnswer extends Error {}
 
 /** With Redis frozen the client would wait for ever. */
-const ADD_MS = 2_000
+const ANSWER_MS = 2_000
 
 /**
  * The sending side. Attempts are the ledger's business, so a job is tried once and leaves nothing behind. Connects in
@@ -40,17 +42,21 @@ export function connectQueues(redisUrl: string, logger?: Pick<Logger, 'info' | '
     },
     async add(name, id, job) {
       const options = { jobId: id, attempts: 1, removeOnComplete: true, removeOnFail: true }
-      const added = queue(name).add('effect', job, options)
-      added.catch(() => undefined)
-      let timer: NodeJS.Timeout | undefined
-      const late = new Promise<never>((_, reject) => {
-        timer = setTimeout(reject, ADD_MS, new NoAnswer('Redis does not answer'))
-      })
-      await Promise.race([added, late]).finally(() => clearTimeout(timer))
+      await answered(queue(name).add('effect', job, options))
     },
+    waiting: (name) => answered(queue(name).getWaitingCount()),
     async close() {
       if (redis.status === 'ready') await Promise.all([...queues.values()].map((q) => q.close()))
       redis.disconnect()
     },
   }
+}
+
+async function answered<T>(answer: Promise<T>): Promise<T> {
+  answer.catch(() => undefined)
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(reject, ANSWER_MS, new NoAnswer('Redis does not answer'))
+  })
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer))
 }

@@ -2,7 +2,7 @@ import { type Stack, startStack } from '@rekey/local'
 import { createLogger, type Logger } from '@rekey/runtime'
 import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { connectQueues, type Job, startWorker } from './index.ts'
+import { connectQueues, type Job, type Lane, queueOf, startWorker } from './index.ts'
 
 /** A Redis of this test's own, which it kills; the ledger is a list of keys. */
 let stack: Stack
@@ -25,12 +25,15 @@ function recorder(): { said: string[]; logger: Logger } {
   return { said, logger: Object.assign(logger, { info: keep, warn: keep, error: keep }) }
 }
 
-function startWorking(options: { concurrency?: number; handler?: (job: Job) => Promise<void> } = {}) {
+type WorkingOptions = { concurrency?: number; handler?: (job: Job, lane: Lane) => Promise<void> | undefined }
+
+function startWorking(options: WorkingOptions = {}) {
   const { said, logger } = recorder()
   const woken: string[] = []
   const taken: string[] = []
   const due: string[] = []
-  let news = () => {}
+  const urgent: string[] = []
+  let news = (_lane: Lane) => {}
   let underWay = 0
   let mostUnderWay = 0
   const doing = async (work: () => unknown) => {
@@ -42,14 +45,19 @@ function startWorking(options: { concurrency?: number; handler?: (job: Job) => P
     redisUrl: stack.redis.url,
     queue: 'rotator',
     concurrency: options.concurrency ?? 4,
-    handler: (job) => doing(() => options.handler?.(job) ?? woken.push(job.effect)),
+    reserved: 1,
+    handler: (job, lane) => doing(() => options.handler?.(job, lane) ?? woken.push(job.effect)),
     direct: {
-      look: async ({ limit }) => ({ keys: due.slice(0, limit), nextMs: undefined }),
-      take: (key) =>
+      look: async ({ lane, limit }) => ({
+        keys: (lane === 'emergency' ? urgent : due).slice(0, limit),
+        nextMs: undefined,
+      }),
+      take: (key, lane) =>
         doing(() => {
-          const at = due.indexOf(key)
+          const waiting = lane === 'emergency' ? urgent : due
+          const at = waiting.indexOf(key)
           if (at < 0) return
-          due.splice(at, 1)
+          waiting.splice(at, 1)
           taken.push(key)
         }),
       onNews(heard) {
@@ -62,9 +70,13 @@ function startWorking(options: { concurrency?: number; handler?: (job: Job) => P
   closers.push(() => worker.close())
   const write = (...keys: string[]) => {
     due.push(...keys)
-    news()
+    news('routine')
   }
-  return { worker, woken, taken, said, write, mostUnderWay: () => mostUnderWay }
+  const writeEmergency = (key: string) => {
+    urgent.push(key)
+    news('emergency')
+  }
+  return { worker, woken, taken, said, write, writeEmergency, mostUnderWay: () => mostUnderWay }
 }
 
 const connect = () => {
@@ -74,7 +86,8 @@ const connect = () => {
   return { queues, said }
 }
 
-const wake = (effect: string) => connect().queues.add('rotator', effect, { effect })
+const wake = (effect: string, lane: Lane = 'routine') =>
+  connect().queues.add(queueOf('rotator', lane), effect, { effect })
 
 describe('a worker', () => {
   test('does what it is woken for', async () => {
@@ -126,6 +139,28 @@ describe('a worker', () => {
     gate.resolve()
     await expect.poll(() => taken, { timeout: 5_000 }).toEqual(['d', 'e', 'f', 'g', 'h'])
     expect(mostUnderWay()).toBe(2)
+  })
+
+  test('takes emergencies while its routine work stands still, whichever way they come', async () => {
+    const gate = Promise.withResolvers<void>()
+    const { woken, taken, write, writeEmergency, mostUnderWay } = startWorking({
+      concurrency: 2,
+      handler: (_job, lane) => (lane === 'routine' ? gate.promise : undefined),
+    })
+    const { queues } = connect()
+    for (const key of ['a', 'b', 'c', 'd']) await queues.add('rotator', key, { effect: key })
+    await expect.poll(mostUnderWay).toBe(2)
+    write('e')
+    await wake('x', 'emergency')
+    await expect.poll(() => woken).toEqual(['x'])
+    writeEmergency('y')
+    await expect.poll(() => taken, { timeout: 5_000 }).toEqual(['y'])
+    await stack.servers.redis.kill()
+    writeEmergency('z')
+    await expect.poll(() => taken, { timeout: 5_000 }).toEqual(['y', 'z'])
+    expect(mostUnderWay()).toBe(3)
+    gate.resolve()
+    await expect.poll(() => taken, { timeout: 5_000 }).toContain('e')
   })
 
   test('ends although it has never reached Redis', async () => {

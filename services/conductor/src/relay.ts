@@ -1,26 +1,37 @@
 import { RekeyError } from '@rekey/contracts'
-import type { Ledger, Waiting } from '@rekey/ledger'
-import { NoAnswer, type Queues } from '@rekey/queues'
+import type { Lane, Ledger, Waiting } from '@rekey/ledger'
+import { NoAnswer, type Queues, queueOf } from '@rekey/queues'
 import type { Logger } from '@rekey/runtime'
 
 /** A cell: how many nodes one job names at the most. */
 const CELL = 100
 const LEASE_MS = 5_000
+/** With more jobs than that before it, a wake-up that nobody followed is no sign that it was lost. */
+const LONG = 1_000
+/** How much later it is sent again then. */
+const PATIENCE = 30
 
-export type RelayOptions = { ledger: Ledger; queues: Queues; logger: Logger; resendMs: number }
+export type RelayOptions = {
+  ledger: Pick<Ledger, 'takeWaiting' | 'lease' | 'complete' | 'instancesOf'>
+  queues: Pick<Queues, 'isReady' | 'add'>
+  logger: Logger
+  resendMs: number
+  lane: Lane
+}
 
 /**
- * Wakes workers for every due effect that nobody works on. A job only wakes: the ledger decides who may act. Without
- * Redis nothing is marked as sent, and workers take what is due from the ledger.
+ * Wakes workers for every due effect of a lane that nobody works on. A job only wakes: the ledger decides who may act.
+ * Without Redis nothing is marked as sent, and workers take what is due from the ledger.
  */
-export async function relay({ ledger, queues, logger, resendMs }: RelayOptions): Promise<number> {
+export async function relay(options: RelayOptions): Promise<number> {
+  const { ledger, queues, logger, resendMs, lane } = options
   if (!queues.isReady()) return 0
-  const waiting = await ledger.takeWaiting(resendMs)
+  const waiting = await ledger.takeWaiting(resendMs, lane)
   for (const effect of waiting) {
     const { key, relays, kind } = effect
     try {
-      if (kind === 'deliver') await deliver(effect, ledger, queues)
-      else await queues.add('rotator', `${key}.${relays}`, { effect: key })
+      if (kind === 'deliver') await deliver(effect, options)
+      else await queues.add(queueOf('rotator', lane), `${key}.${relays}`, { effect: key })
       logger.debug({ effect: key, relays }, 'effect relayed')
     } catch (error) {
       // A newer process takes it from the ledger.
@@ -38,14 +49,14 @@ export async function relay({ ledger, queues, logger, resendMs }: RelayOptions):
  * Cuts a wave into cells and puts each on the queue of the fleet instance that its nodes are connected to. Done means
  * handed over: only the nodes' proofs move the wave, and a node that was away reads its state when it connects.
  */
-async function deliver(effect: Waiting, ledger: Ledger, queues: Queues): Promise<void> {
+async function deliver(effect: Waiting, { ledger, queues, lane }: RelayOptions): Promise<void> {
   const leased = await ledger.lease(effect.key, 'conductor', LEASE_MS)
   if (!leased) return
   for (const [instance, nodes] of await ledger.instancesOf(effect.nodes)) {
     for (let from = 0; from < nodes.length; from += CELL) {
       const cell = nodes.slice(from, from + CELL)
       const id = `${effect.key}.${effect.relays}.${from / CELL}`
-      await queues.add(`fleet-${instance}`, id, { effect: effect.key, nodes: cell })
+      await queues.add(queueOf(`fleet-${instance}`, lane), id, { effect: effect.key, nodes: cell })
     }
   }
   await ledger.complete(leased, { kind: 'deliver' }, 'conductor')
@@ -53,4 +64,14 @@ async function deliver(effect: Waiting, ledger: Ledger, queues: Queues): Promise
 
 function isNewerRelease(error: unknown): boolean {
   return RekeyError.is(error) && error.code === 'newer_release'
+}
+
+/** When an unanswered wake-up is sent again. A job that only waits for its turn would come to stand there many times. */
+export async function resendAfter(
+  queues: Pick<Queues, 'isReady' | 'waiting'>,
+  lane: Lane,
+  resendMs: number,
+): Promise<number> {
+  if (!queues.isReady()) return resendMs
+  return (await queues.waiting(queueOf('rotator', lane))) > LONG ? resendMs * PATIENCE : resendMs
 }

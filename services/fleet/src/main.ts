@@ -39,6 +39,7 @@ async function start(): Promise<void> {
     redisUrl: env.REDIS_URL,
     queue: `fleet-${env.FLEET_INSTANCE}`,
     concurrency: 4,
+    reserved: 2,
     // Where one fails, the reconciliation makes up for it.
     handler: (job) => fleet.delivery.deliver(job),
     direct: {

@@ -17,5 +17,8 @@ export const Environment = z.object({
   REKEY_LEASE_MS: z.coerce.number().int().min(500).max(600_000).default(1_500),
   /** How long one attempt of an effect may act, however often its lease is renewed. */
   REKEY_ACT_MS: z.coerce.number().int().min(500).max(600_000).default(15_000),
+  /** How many effects are worked on at once. */
   REKEY_CONCURRENCY: z.coerce.number().int().min(1).max(200).default(16),
+  /** How many more of them if they are of emergencies: routine work never takes these. */
+  REKEY_RESERVED: z.coerce.number().int().min(1).max(200).default(4),
 })

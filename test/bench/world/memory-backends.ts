@@ -8,6 +8,7 @@ import type { FromRotator, ToRotator } from './messages.ts'
 const secrets = new Map<string, MemorySecret>()
 const tells = process.env.BENCH_TELL_ACTS === 'yes'
 const writesPerS = Number(process.env.BENCH_AWS_WRITES_PER_S ?? 0)
+const storeMs = Number(process.env.BENCH_STORE_MS ?? 0)
 const bucket = writesPerS > 0 ? new TokenBucket({ perS: writesPerS, burst: writesPerS }) : undefined
 
 export const connectVault = () => ({ lookupSelf: async () => ({}), close: () => undefined })
@@ -22,24 +23,25 @@ function storeAt(place: string, before: () => void = () => undefined): Store {
   const secret = secrets.get(place) ?? memorySecret()
   secrets.set(place, secret)
   const store = memoryStore(secret)
-  const began = ({ key }: Call) => {
+  const began = async ({ key }: Call) => {
     if (tells) tell({ began: key, at: String(process.hrtime.bigint()) })
     before()
+    if (storeMs > 0) await new Promise((resolve) => setTimeout(resolve, storeMs))
   }
   return {
     ...store,
     async stage(value, call) {
-      began(call)
+      await began(call)
       const staged = await store.stage(value, call)
       atGateways.set(staged.value.reveal(), nameOf(value))
       return staged
     },
     async promote(generation, expected, call) {
-      began(call)
+      await began(call)
       return store.promote(generation, expected, call)
     },
     async destroy(generation, call) {
-      began(call)
+      await began(call)
       const held = await store.read(generation, call)
       await store.destroy(generation, call)
       if (held) atGateways.delete(held.value.reveal())

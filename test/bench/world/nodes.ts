@@ -62,6 +62,7 @@ export class Nodes {
       redisUrl,
       queue: `fleet-${INSTANCE}`,
       concurrency: 4,
+      reserved: 2,
       handler: (job) => this.#push(job.nodes ?? []),
       direct: {
         look: (wanted) => ledger.unattended({ ...wanted, worker: 'fleet' }),

@@ -23,6 +23,8 @@ export type WorldOptions = {
   onAct?: (message: FromRotator) => void
   /** Secrets Manager's quota; none by default. */
   awsWritesPerS?: number
+  /** How long each write to a store takes; none by default. */
+  storeMs?: number
   /** Options of node for the services, such as a profiler's. */
   execArgv?: readonly string[]
 }
@@ -94,6 +96,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
         PROBER_VAULT_SECRET_ID_FILE: roleFile,
         ...(options.onAct && { BENCH_TELL_ACTS: 'yes' }),
         ...(options.awsWritesPerS && { BENCH_AWS_WRITES_PER_S: String(options.awsWritesPerS) }),
+        ...(options.storeMs && { BENCH_STORE_MS: String(options.storeMs) }),
       },
       new URL('memory-rotator.ts', import.meta.url),
     )

@@ -85,30 +85,62 @@ export function renew(tables: Tables, held: { key: string; attempt: number }[], 
   })
 }
 
-function* waitingOf(tables: Tables): Iterable<EffectRow> {
+/** An emergency is a rotation in mode `expedite` or `contain`. */
+export type Lane = 'emergency' | 'routine'
+
+/** Both, emergencies first, where none is asked for. */
+export const lanesOf = (lane: Lane | undefined): readonly Lane[] => (lane ? [lane] : ['emergency', 'routine'])
+
+export function isOf(tables: Tables, { rotation }: EffectRow, lane: Lane): boolean {
+  const mode = tables.rotations.get(rotation)?.state.mode ?? 'rotate'
+  return (mode === 'rotate') === (lane === 'routine')
+}
+
+function* waitingOf(tables: Tables, lane: Lane): Iterable<EffectRow> {
   for (const row of tables.effects.hot())
-    if (row.state === 'pending' && row.effect.kind !== 'timer') yield row
+    if (row.state === 'pending' && row.effect.kind !== 'timer' && isOf(tables, row, lane)) yield row
 }
 
 const AHEAD_MS = 1_000
 
+type Look = { worker: 'rotator' | 'fleet'; graceMs: number; limit: number; lane?: Lane }
+
 /** Effects of a worker's kinds that nobody was woken for, or nobody in time. */
 export function unattended(
   tables: Tables,
-  { worker, graceMs, limit }: { worker: 'rotator' | 'fleet'; graceMs: number; limit: number },
+  { lane, limit, ...look }: Look,
 ): { keys: string[]; nextMs: number | undefined } {
+  const keys: string[] = []
+  const next: number[] = []
+  for (const one of lanesOf(lane)) {
+    const waits = waitsOf(tables, one, look)
+    const ready = waits.filter(({ ms }) => ms <= 0).sort(byDue)
+    keys.push(...ready.slice(0, limit - keys.length).map(({ key }) => key))
+    if (keys.length >= limit) return { keys, nextMs: undefined }
+    next.push(...waits.filter(({ ms }) => ms > 0).map(({ ms }) => ms))
+  }
+  return { keys, nextMs: next.length > 0 ? Math.min(...next) : undefined }
+}
+
+/** For how long each still has to wait before it is unattended. */
+function waitsOf(
+  tables: Tables,
+  lane: Lane,
+  { worker, graceMs }: Omit<Look, 'lane' | 'limit'>,
+): { key: string; due: number; ms: number }[] {
   const now = tables.clock()
-  const waits = [...waitingOf(tables)]
+  return [...waitingOf(tables, lane)]
     .filter((row) => (row.effect.kind === 'deliver') === (worker === 'fleet') && row.due <= now + AHEAD_MS)
     .map((row) => ({
       key: row.key,
+      due: row.due,
       ms: Math.max(row.due, row.leaseUntil ?? 0, lateUntil(tables, row)) - now + graceMs,
     }))
-    .sort((a, b) => a.ms - b.ms || (a.key < b.key ? -1 : 1))
-    .slice(0, limit + 1)
-  const keys = waits.filter((wait) => wait.ms <= 0).map((wait) => wait.key)
-  return { keys: keys.slice(0, limit), nextMs: waits.find((wait) => wait.ms > 0)?.ms }
 }
+
+type Due = { due: number; key: string }
+
+const byDue = (a: Due, b: Due) => a.due - b.due || (a.key < b.key ? -1 : 1)
 
 /** When an unanswered wake-up is sent again: later each time, while nobody takes it up. */
 function resendAt({ relayedAt, relays, attempt }: EffectRow, resendMs: number): number {
@@ -124,7 +156,13 @@ export type Waiting = {
 }
 
 /** Due effects that nobody works on, marked as relayed. */
-export function takeWaiting(tables: Tables, resendMs: number, limit = 500): Waiting[] {
+export function takeWaiting(tables: Tables, resendMs: number, lane?: Lane, limit = 100): Waiting[] {
+  const taken: Waiting[] = []
+  for (const one of lanesOf(lane)) taken.push(...takeWaitingOf(tables, one, resendMs, limit - taken.length))
+  return taken
+}
+
+function takeWaitingOf(tables: Tables, lane: Lane, resendMs: number, limit: number): Waiting[] {
   const now = tables.clock()
   const isUp = (row: EffectRow) =>
     row.due <= now &&
@@ -133,7 +171,7 @@ export function takeWaiting(tables: Tables, resendMs: number, limit = 500): Wait
     (row.relayedAt === null ||
       resendAt(row, resendMs) <= now ||
       (row.leaseUntil !== null && row.relayedAt < row.leaseUntil))
-  const up = [...waitingOf(tables)].filter(isUp).sort((a, b) => a.due - b.due || (a.key < b.key ? -1 : 1))
+  const up = [...waitingOf(tables, lane)].filter(isUp).sort(byDue)
   return up.slice(0, limit).map((row) => {
     const relays = row.relays + 1
     tables.effects.put(row.key, { ...row, relays, relayedAt: now })
@@ -143,19 +181,20 @@ export function takeWaiting(tables: Tables, resendMs: number, limit = 500): Wait
 }
 
 /** Milliseconds until the next timer is due; undefined: there is none. */
-export function nextTimerMs(tables: Tables): number | undefined {
+export function nextTimerMs(tables: Tables, lane?: Lane): number | undefined {
   let next = Number.POSITIVE_INFINITY
   for (const row of tables.effects.hot())
-    if (row.state === 'pending' && row.effect.kind === 'timer') next = Math.min(next, row.due)
+    if (row.state === 'pending' && row.effect.kind === 'timer' && (!lane || isOf(tables, row, lane)))
+      next = Math.min(next, row.due)
   return next === Number.POSITIVE_INFINITY ? undefined : next - tables.clock()
 }
 
 const TEN_MINUTES_MS = 600_000
 
 /** Milliseconds until a worker should be woken for something; undefined: there is nothing within ten minutes. */
-export function nextWorkMs(tables: Tables, resendMs: number): number | undefined {
+export function nextWorkMs(tables: Tables, resendMs: number, lane?: Lane): number | undefined {
   let next = Number.POSITIVE_INFINITY
-  for (const row of waitingOf(tables)) {
+  for (const row of lanesOf(lane).flatMap((one) => [...waitingOf(tables, one)])) {
     const { relayedAt, leaseUntil, due } = row
     if (due > tables.clock() + TEN_MINUTES_MS) continue
     const again =
@@ -164,9 +203,17 @@ export function nextWorkMs(tables: Tables, resendMs: number): number | undefined
         : relayedAt === null
           ? 0
           : resendAt(row, resendMs)
-    next = Math.min(next, Math.max(due, lateUntil(tables, row), again))
+    const up = Math.max(due, again)
+    next = Math.min(next, up > tables.clock() ? up : Math.max(up, lateUntil(tables, row)))
   }
   return next === Number.POSITIVE_INFINITY ? undefined : next - tables.clock()
+}
+
+/** A rotation was raised: it must not wait for wake-ups in the other lane's queue. */
+export function wakeAgain(tables: Tables, rotation: string): void {
+  for (const row of tables.effects.hot())
+    if (row.rotation === rotation && row.state === 'pending' && row.effect.kind !== 'timer')
+      tables.effects.put(row.key, { ...row, relayedAt: null })
 }
 
 /** When the last lease ends that somebody still holds, on effects that were cancelled too; 0: nobody holds one. */

@@ -85,10 +85,11 @@ export function memoryLedger({ clock }: { clock: () => number }) {
       by: string,
     ) => outcomes.fail(tables, leased, error, by),
     unattended: async (look: Parameters<typeof effects.unattended>[1]) => effects.unattended(tables, look),
-    takeWaiting: async (resendMs: number) => effects.takeWaiting(tables, resendMs),
-    fireTimers: async (actor: string) => outcomes.fireTimers(tables, actor),
-    nextTimerMs: async () => effects.nextTimerMs(tables),
-    nextWorkMs: async (resendMs: number) => effects.nextWorkMs(tables, resendMs),
+    takeWaiting: async (resendMs: number, lane?: effects.Lane) => effects.takeWaiting(tables, resendMs, lane),
+    fireTimers: async (actor: string, firing?: { lane?: effects.Lane }) =>
+      outcomes.fireTimers(tables, actor, firing),
+    nextTimerMs: async (lane?: effects.Lane) => effects.nextTimerMs(tables, lane),
+    nextWorkMs: async (resendMs: number, lane?: effects.Lane) => effects.nextWorkMs(tables, resendMs, lane),
 
     /** Nodes. */
     createJoinToken: async (request: Parameters<typeof nodes.createJoinToken>[1]) =>

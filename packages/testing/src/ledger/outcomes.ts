@@ -1,6 +1,6 @@
 import type { ErrorCode } from '@rekey/contracts'
 import type { EffectResult } from '@rekey/core'
-import type { Leased } from './effects.ts'
+import { isOf, type Lane, type Leased, lanesOf } from './effects.ts'
 import { submit } from './submit.ts'
 import type { EffectRow, Tables } from './tables.ts'
 
@@ -63,11 +63,18 @@ function finish(
 }
 
 /** Fires every due timer; returns how many. */
-export function fireTimers(tables: Tables, actor: string): number {
+export function fireTimers(tables: Tables, actor: string, { lane }: { lane?: Lane } = {}): number {
+  let fired = 0
+  for (const one of lanesOf(lane)) fired += fireTimersOf(tables, one, actor)
+  return fired
+}
+
+function fireTimersOf(tables: Tables, lane: Lane, actor: string): number {
   const now = tables.clock()
   const due: EffectRow[] = []
   for (const row of tables.effects.hot())
-    if (row.state === 'pending' && row.effect.kind === 'timer' && row.due <= now) due.push(row)
+    if (row.state === 'pending' && row.effect.kind === 'timer' && row.due <= now && isOf(tables, row, lane))
+      due.push(row)
   due.sort((a, b) => a.due - b.due || (a.key < b.key ? -1 : 1))
   let fired = 0
   for (const { key } of due)

@@ -10,7 +10,7 @@ import {
   type Rotation,
   type RotationEvent,
 } from '@rekey/core'
-import { leasedUntil, retryFailed, writeEffects } from './effects.ts'
+import { leasedUntil, retryFailed, wakeAgain, writeEffects } from './effects.ts'
 import { append, rotationStream } from './journal.ts'
 import { project } from './project.ts'
 import type { CredentialRow, Tables } from './tables.ts'
@@ -41,6 +41,7 @@ function store(tables: Tables, before: Rotation, decision: Decision, actor: stri
   const { events, effects } = decision
   if (events.length === 0 && effects.length === 0 && !decision.retryFailed) return
   const after = events.length > 0 ? project(tables, before, events) : before
+  if (after.mode !== before.mode) wakeAgain(tables, after.id)
   writeEffects(tables, after, effects)
   // A follow-up is opened in the same transaction, and its entries come first, as in PostgreSQL.
   follow(tables, after, events)
