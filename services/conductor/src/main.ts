@@ -43,8 +43,10 @@ const lanes = LANES.flatMap((lane) => {
       `relay (${lane})`,
       work[lane],
       async () => {
-        if (lane === 'routine') await standBack()
-        resendMs = await resendAfter(queues, lane, env.REKEY_RESEND_MS)
+        if (lane === 'routine') {
+          await standBack()
+          resendMs = await resendAfter(queues, env.REKEY_RESEND_MS)
+        }
         return relay({ ledger, queues, logger, resendMs, lane })
       },
       // Without Redis nothing is sent; its return rings.

@@ -66,12 +66,16 @@ function isNewerRelease(error: unknown): boolean {
   return RekeyError.is(error) && error.code === 'newer_release'
 }
 
-/** When an unanswered wake-up is sent again. A job that only waits for its turn would come to stand there many times. */
+/**
+ * When an unanswered wake-up for routine work is sent again. A job that only waits for its turn would come to stand there
+ * many times.
+ */
 export async function resendAfter(
   queues: Pick<Queues, 'isReady' | 'waiting'>,
-  lane: Lane,
   resendMs: number,
 ): Promise<number> {
   if (!queues.isReady()) return resendMs
-  return (await queues.waiting(queueOf('rotator', lane))) > LONG ? resendMs * PATIENCE : resendMs
+  // Without an answer nothing is known, and adding jobs will tell of it.
+  const jobs = await queues.waiting(queueOf('rotator', 'routine')).catch(() => 0)
+  return jobs > LONG ? resendMs * PATIENCE : resendMs
 }

@@ -1,4 +1,5 @@
 import type { Lane, Waiting } from '@rekey/ledger'
+import { NoAnswer } from '@rekey/queues'
 import { expect, test } from 'vitest'
 import { relay, resendAfter } from './relay.ts'
 
@@ -56,8 +57,8 @@ test('sends an emergency’s deliveries past the others, cell by cell', async ()
 })
 
 test('sends a wake-up again later where many wait before it: it is not lost, its turn has not come', async () => {
-  const after = (waiting: number) =>
-    resendAfter({ isReady: () => true, waiting: async () => waiting }, 'routine', 2_000)
-  expect(await after(0)).toBe(2_000)
-  expect(await after(10_000)).toBeGreaterThanOrEqual(60_000)
+  const after = (waiting: () => Promise<number>) => resendAfter({ isReady: () => true, waiting }, 2_000)
+  expect(await after(async () => 0)).toBe(2_000)
+  expect(await after(async () => 10_000)).toBeGreaterThanOrEqual(60_000)
+  expect(await after(() => Promise.reject(new NoAnswer('Redis does not answer')))).toBe(2_000)
 })
