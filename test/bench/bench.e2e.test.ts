@@ -17,4 +17,15 @@ test('each figure is measured, in sizes that only show that it works', async () 
       expect(rows.length, name).toBeGreaterThan(0)
       expect(rows.flat().join(' '), name).not.toMatch(/NaN|Infinity|undefined/)
     }
+  // What Rekey paces is never refused, and a rotation asks for no more than it is said to.
+  const [calls, paced] = figures.find(({ name }) => name === 'quota')?.tables ?? []
+  expect(paced?.rows[0]?.at(-1)).toBe('0')
+  expect(
+    Object.fromEntries(calls?.rows.map(([backend, ...counts]) => [backend, counts]) ?? []),
+  ).toMatchObject({
+    'aws-secrets-manager': ['4', '3', '7'],
+    'aws-secrets-manager, one replica': ['5', '3', '8'],
+    'vault-kv': ['6', '7', '13'],
+    'aws-iam-access-key': ['5', '6', '11'],
+  })
 })

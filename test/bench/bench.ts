@@ -1,8 +1,10 @@
 import { core } from './figures/core.ts'
 import { exposure } from './figures/exposure.ts'
 import { footprint } from './figures/footprint.ts'
+import { kinds } from './figures/kinds.ts'
 import { lane } from './figures/lane.ts'
 import { month } from './figures/month.ts'
+import { quota } from './figures/quota.ts'
 import { relay } from './figures/relay.ts'
 import { rotations } from './figures/rotations.ts'
 import { submit } from './figures/submit.ts'
@@ -21,10 +23,18 @@ export type Bench = {
   say: (line: string) => void
 }
 
-export const FIGURES = { core, rotations, submit, relay, lane, footprint, exposure, month } satisfies Record<
-  string,
-  (bench: Bench) => Promise<Figure>
->
+export const FIGURES = {
+  core,
+  rotations,
+  submit,
+  relay,
+  lane,
+  footprint,
+  kinds,
+  quota,
+  exposure,
+  month,
+} satisfies Record<string, (bench: Bench) => Promise<Figure>>
 export type FigureName = keyof typeof FIGURES
 export const FIGURE_NAMES = Object.keys(FIGURES) as FigureName[]
 

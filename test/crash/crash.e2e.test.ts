@@ -20,7 +20,7 @@ const DEEP = REKEY_DEEP === '1'
 const SEED = Number(REKEY_SEED ?? Date.now() % 1_000_000)
 const ONLY = REKEY_CRASH_ONLY === undefined ? undefined : new RegExp(REKEY_CRASH_ONLY)
 const LANES = DEEP ? 3 : 2
-const KILLS_MS = (DEEP ? 17 : 6) * 60_000
+const KILLS_MS = (DEEP ? 12 : 6) * 60_000
 const AGAIN_MS = 120_000
 const SECOND_KILLS = DEEP ? 60 : 4
 /** After how many points a process that was started in place of a dead one dies too. */

@@ -52,6 +52,11 @@ function isTimed({ type, data }: Entry, { waitsForAudit }: Journey, waves: numbe
   return (type === 'RefusalProbed' || type === 'BaselineProbed') && data.conclusive === false
 }
 
+/** Of a node: its last proof is older than what it was told last. */
+const UNPROVED = ' before'
+/** Not yet back at a fleet that was started again. */
+export const isAway = (node: string) => node.endsWith(UNPROVED) || node.startsWith('lost')
+
 export async function beforehand({ bench }: Pick<Ongoing, 'bench'>): Promise<Before> {
   const { vault } = bench.world.readers
   const { failed, streamsFailed } = bench.clients.tally
@@ -111,7 +116,7 @@ export async function outcomeOf(ongoing: Ongoing, journey: Journey, before: Befo
     },
     nodes: nodes.map(
       ({ state, revision, provedRevision, accept, proved }) =>
-        `${state}, accepts ${accept.map(role)}, proved ${proved.map(role)}${provedRevision < revision ? ' before' : ''}`,
+        `${state}, accepts ${accept.map(role)}, proved ${proved.map(role)}${provedRevision < revision ? UNPROVED : ''}`,
     ),
     left: {
       effects: await one("select count(*) as n from effect where state in ('pending', 'failed')"),

@@ -47,12 +47,10 @@ export function passedFile(folder: string, plan: Plan, service: string): string 
   return join(folder, `${plan.id}.${service}.passed`)
 }
 
+/** Its process may be writing: a line is taken when it is whole, and a write over two pages is seen in two halves. */
 export function readPassed(folder: string, plan: Plan, service: string): Passed[] {
-  const lines =
-    textOf(passedFile(folder, plan, service))
-      ?.trim()
-      .split('\n') ?? []
-  return lines.filter((line) => line !== '').map((line) => JSON.parse(line))
+  const lines = textOf(passedFile(folder, plan, service))?.split('\n') ?? []
+  return lines.slice(0, -1).map((line) => JSON.parse(line))
 }
 
 /** Made by the process in its last moment, so that each kill happens once. */

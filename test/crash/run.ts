@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Bench } from './bench.ts'
 import type { Journey } from './journeys.ts'
 import { LATE_MS, Ongoing } from './ongoing.ts'
-import { beforehand, type Outcome, outcomeOf } from './outcome.ts'
+import { beforehand, isAway, type Outcome, outcomeOf } from './outcome.ts'
 import { type Kill, type Passed, type Plan, readMarker, readPassed, writePlan } from './plan.ts'
 
 export type Run = {
@@ -15,6 +15,9 @@ export type Run = {
 
 /** How long after the end a process may still come to the point where it shall die. */
 const AFTERWARDS_MS = 5_000
+
+/** A node comes back once to a fleet that was started anew; two fleets may have been. */
+const SETTLINGS_MAX = 3
 
 /** One journey of the bench's credential, from its first word until nothing is left to do, with these kills. */
 export async function run(bench: Bench, journey: Journey, kills: Kill[]): Promise<Run> {
@@ -50,14 +53,18 @@ export async function run(bench: Bench, journey: Journey, kills: Kill[]): Promis
     await ongoing
       .until('the kill', async () => hits().every((hit) => hit !== undefined), AFTERWARDS_MS)
       .catch(() => undefined)
-    await settled(ongoing, before.restarts, hits().filter((hit) => hit !== undefined).length)
+    const settle = () => settled(ongoing, before.restarts, hits().filter((hit) => hit !== undefined).length)
+    await settle()
     if (journey.clientsMayFail) await content(ongoing)
     const passed = Object.keys(bench.processes).map((name) => [name, readPassed(folder, plan, name)])
-    return {
-      outcome: await outcomeOf(ongoing, journey, before),
-      passed: Object.fromEntries(passed),
-      hits: hits(),
+    let outcome = await outcomeOf(ongoing, journey, before)
+    // Until a node is back at a fleet that was started again its last proof counts, and a new session begins with none;
+    // one that takes its time is lost for a moment.
+    for (let tries = 1; outcome.nodes.some(isAway) && tries < SETTLINGS_MAX; tries++) {
+      await settle()
+      outcome = await outcomeOf(ongoing, journey, before)
     }
+    return { outcome, passed: Object.fromEntries(passed), hits: hits() }
   } finally {
     writePlan(folder, undefined)
   }

@@ -18,7 +18,8 @@ import {
   startPlatform,
 } from '@rekey/platform'
 import type { StackAddresses } from '@rekey/testing'
-import { vi } from 'vitest'
+import { firstValueProved } from './first-value.ts'
+import { AWS_FIELD, plainReadersOf } from './plain-readers.ts'
 
 export type WorldOptions = {
   stack: StackAddresses
@@ -33,6 +34,8 @@ export type WorldOptions = {
   servers?: Partial<Servers>
   /** The rollout's timings; the defaults are as short as a test bears. */
   rollout?: Record<string, unknown>
+  /** A key that gateways and clients use before Rekey knows of it; the test writes it into the stores and adopts it. */
+  live?: Secret
   /** Where an agent tries values, by gateway; by default at its own gateway. */
   probeUrl?: (gateway: string) => string | undefined
 }
@@ -136,7 +139,15 @@ async function build(
   const gatewayPorts = await Promise.all(names.map(() => freePort()))
   const credential = `key-${id}`
   const path = `e2e/${id}/api-key`
-  const documents = documentsOf({ id, credential, path, names, gatewayPorts, rollout: options.rollout ?? {} })
+  const documents = documentsOf({
+    id,
+    credential,
+    path,
+    names,
+    gatewayPorts,
+    rollout: options.rollout ?? {},
+    adopts: options.live !== undefined,
+  })
   await control.configure(documents, true)
   const haproxy = await ensureHaproxy()
   const joinTokens: string[] = []
@@ -156,6 +167,7 @@ async function build(
         vaultAddr: servers.vaultAddr,
         joinToken,
         ...(probeUrl === undefined ? {} : { probeUrl }),
+        ...(options.live && { keysByHand: [options.live] }),
         ...(options.agentEnv && { env: options.agentEnv }),
       })
       closers.push(() => gateway.stop())
@@ -163,10 +175,8 @@ async function build(
     }),
   )
   const region = 'eu-central-1'
-  const readers = readersOf(
-    { ...servers, vaultAddr: stack.vaultAddr, awsEndpoint: stack.awsEndpoint },
-    { path, region },
-  )
+  const sound = { ...servers, vaultAddr: stack.vaultAddr, awsEndpoint: stack.awsEndpoint }
+  const readers = options.live ? plainReadersOf(sound, { path, region }) : readersOf(sound, { path, region })
   closers.push(async () => readers.close())
 
   const world: World = {
@@ -214,16 +224,9 @@ async function build(
     },
     close,
   }
-  // The first value is made before any node is there; a node that joined afterwards proves it alone.
+  if (options.live) return world
   await world.ended(`${credential}-g1`)
-  await vi.waitFor(
-    async () => {
-      const { nodes } = await control.rotation(`${credential}-g1`)
-      if (nodes.length < names.length || !nodes.every((n) => n.proved.includes(1)))
-        throw new Error(`not every node has proved the first value: ${JSON.stringify(nodes)}`)
-    },
-    { timeout: 30_000, interval: 100 },
-  )
+  await firstValueProved(control, credential, names.length)
   return world
 }
 
@@ -234,8 +237,9 @@ function documentsOf(about: {
   names: string[]
   gatewayPorts: number[]
   rollout: Record<string, unknown>
+  adopts: boolean
 }): unknown[] {
-  const { id, credential, path, names, gatewayPorts, rollout } = about
+  const { id, credential, path, names, gatewayPorts, rollout, adopts } = about
   const apiVersion = 'rekey.dev/v1'
   const endpoints = names.map((name, index) => ({
     name,
@@ -264,8 +268,15 @@ function documentsOf(about: {
         authority: { kind: 'nodes', endpoints },
         stores: [
           { name: 'vault', kind: 'vault-kv', mount: 'secret', path },
-          { name: 'aws', kind: 'aws-secrets-manager', region: 'eu-central-1', secretId: path },
+          {
+            name: 'aws',
+            kind: 'aws-secrets-manager',
+            region: 'eu-central-1',
+            secretId: path,
+            ...(adopts && { field: AWS_FIELD }),
+          },
         ],
+        ...(adopts && { firstValue: 'adopt' }),
         rollout: {
           waves: [1, '100%'],
           settleMs: 100,

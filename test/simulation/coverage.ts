@@ -1,5 +1,6 @@
 import type { EffectKind } from '@rekey/core'
 import { ACT_POINTS, FAULT_KINDS, type FaultKind } from './faults.ts'
+import { PAUSE_MOMENTS } from './ground.ts'
 
 /** Where a rotation can be when something goes wrong. */
 export const STEPS = [
@@ -71,6 +72,7 @@ export class Coverage {
     const pairs = [
       ...FAULT_KINDS.flatMap((fault) => STEPS.map((step) => [fault, step] as const)),
       ...MOMENTS.flatMap((fault) => ACTS.map((act) => [fault, act] as const)),
+      ...PAUSE_MOMENTS.flatMap((moment) => STEPS.map((step) => [moment, step] as const)),
     ]
     return pairs.filter(([fault, met]) => this.times(fault, met) === 0).map((pair) => pair.join(' '))
   }
@@ -100,6 +102,9 @@ export class Coverage {
       '',
       'fault x act of a worker',
       this.table(MOMENTS, ACTS),
+      '',
+      'pause by a human x step of the paused rotation',
+      this.table(PAUSE_MOMENTS, STEPS),
       '',
       ...stated.map((pair) => `never: ${pair} (${impossible(pair)})`),
       ...open.map((pair) => `MISSING: ${pair}`),

@@ -5,6 +5,10 @@ import { Random } from './random.ts'
 
 export type Noted = { at: number; what: string; about: unknown[] }
 
+/** What people do about a pause, and what they ask for in one. */
+export const PAUSE_MOMENTS = ['paused', 'routine in pause', 'emergency in pause', 'pause ended'] as const
+export type PauseMoment = (typeof PAUSE_MOMENTS)[number]
+
 type Planned = { when: When; run: () => void | Promise<void>; about: string | undefined }
 
 type ActFault = Extract<Fault, { kind: 'crash' | 'pause' }>
@@ -29,6 +33,8 @@ export class Ground {
   busy = 0
   /** Told when a fault strikes, for the table of what met what. */
   onStrike: (fault: FaultKind, effect?: EffectKind, point?: ActPoint) => void = () => undefined
+  /** What people do to a pause, and in one; what it returns is called when it was taken. */
+  onPause: (moment: PauseMoment, credential: string) => () => void = () => () => undefined
   healsAt: number
   readonly #pace: number
 

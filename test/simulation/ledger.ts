@@ -8,6 +8,8 @@ export type SimLedger = Pick<
   | 'receive'
   | 'start'
   | 'submit'
+  | 'pause'
+  | 'endPause'
   | 'lease'
   | 'renew'
   | 'complete'

@@ -36,10 +36,9 @@ export const MUTANTS: Mutant[] = [
   {
     name: 'a rollback moves the label back, by compare-and-set on the old version',
     file: `${ROTATOR}/act.ts`,
-    search:
-      "return { kind: 'restore', storeVersion: await storeOf(hands, effect.store).restore(base, call) }",
+    search: 'const storeVersion = await storeOf(hands, effect.store).restore(base, call)',
     replace:
-      "return { kind: 'restore', storeVersion: await storeOf(hands, effect.store).promote(base.generation, leased.shown[effect.store], call, [effect.generation]) }",
+      'const storeVersion = await storeOf(hands, effect.store).promote(base.generation, leased.shown[effect.store], call, [effect.generation])',
   },
   {
     name: 'an outcome of an older attempt is accepted',
@@ -113,6 +112,30 @@ export const MUTANTS: Mutant[] = [
     file: `${LEDGER}/effects.ts`,
     search: 'isOpen(row) && row.epoch < epoch && row.effect.of !== null',
     replace: 'isOpen(row) && row.epoch > epoch && row.effect.of !== null',
+  },
+  {
+    name: 'a paused rotation goes on',
+    file: `${ROTATION}/holds.ts`,
+    search: "return mode === 'rotate' && holds.some((h) => h.reason === 'human')",
+    replace: "return mode === 'contain' && holds.some((h) => h.reason === 'human')",
+  },
+  {
+    name: 'an emergency waits for the end of a pause',
+    file: `${ROTATION}/orders.ts`,
+    search: "rotation.holds.filter((h) => h.reason === 'human').map",
+    replace: "rotation.holds.filter((h) => h.reason === 'human' && h.until === undefined).map",
+  },
+  {
+    name: 'what opens in a pause is not held',
+    file: `${LEDGER}/submit.ts`,
+    search: 'const paused = by && by.until > facts.now ?',
+    replace: 'const paused = by && by.until < 0 ?',
+  },
+  {
+    name: 'a pause is never over',
+    file: `${ROTATION}/orders.ts`,
+    search: 'hold?.until !== undefined && hold.until <= facts.now',
+    replace: 'hold?.until !== undefined && hold.until <= 0',
   },
   {
     name: 'the inbox forgets whom it has judged',

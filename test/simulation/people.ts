@@ -3,11 +3,11 @@ import type { Asked, Rotation } from '@rekey/core'
 import type { Ground } from './ground.ts'
 import type { SimLedger } from './ledger.ts'
 import type { ServingNode } from './node.ts'
-import type { About, Order } from './scenario.ts'
+import type { About, Order } from './orders.ts'
 
 const LOOK_MS = 4_000
 
-export type Seen = { rotation: Rotation | undefined; current: number | null }
+export type Seen = { rotation: Rotation | undefined; current: number | null; isPaused: boolean }
 
 export type PeopleOptions = {
   ground: Ground
@@ -34,8 +34,10 @@ export class People {
   async perform(order: Order): Promise<void> {
     const { ground } = this.#options
     ground.note('order', order)
+    const met = this.#pauseMoment(order)
     try {
       await this.#order(order)
+      met?.()
     } catch (error) {
       if (!RekeyError.is(error)) throw error
       ground.note('refused', error.message)
@@ -90,9 +92,30 @@ export class People {
         if (node) await ledger.excuse(node.name, { actor: 'anna', reason: 'being repaired', forMs: order.ms })
         return
       }
+      case 'pause': {
+        const said = { actor: 'anna', reason: 'launch day', forMs: order.ms }
+        await ledger.pause(order.all ? undefined : order.credential, said)
+        return
+      }
+      case 'end-pause':
+        await ledger.endPause(order.all ? undefined : order.credential, { actor: 'anna', reason: 'launched' })
+        return
       default:
         return order satisfies never
     }
+  }
+
+  /** What this order is to a pause, for the table of what met what: said where the rotation is before it. */
+  #pauseMoment({ kind, credential }: Order): (() => void) | undefined {
+    const { ground, see } = this.#options
+    const { rotation, isPaused } = see(credential)
+    if (rotation?.mode !== 'rotate') return undefined
+    if (kind === 'pause') return ground.onPause('paused', credential)
+    if (!isPaused) return undefined
+    if (kind === 'end-pause') return ground.onPause('pause ended', credential)
+    if (kind === 'rotate' || kind === 'retire') return ground.onPause('routine in pause', credential)
+    if (kind === 'expedite' || kind === 'contain') return ground.onPause('emergency in pause', credential)
+    return undefined
   }
 
   /** A host that will not come back is declared gone, sooner or later. */
@@ -111,6 +134,8 @@ export class People {
     for (const credential of credentials) {
       const { rotation } = see(credential)
       if (!rotation || rotation.holds.length === 0 || isAlone(credential)) continue
+      // A pause ends by itself.
+      if (rotation.holds.some((h) => h.reason === 'human' && h.until !== undefined)) continue
       const isStuck = rotation.holds.some((h) => h.reason === 'no_slot')
       if (isStuck) {
         const back = { type: 'RollbackAsked', actor: 'anna', reason: 'no slot' } as const

@@ -28,8 +28,14 @@ export async function live(scenario: Scenario, options: WorldOptions = {}): Prom
   const { ground } = world
   const met = new Coverage()
   ground.onStrike = (fault, effect, point) => {
-    for (const step of stepsOf(world)) met.note(fault, step)
+    for (const step of stepsOf(world, world.places.keys())) met.note(fault, step)
     if (effect !== undefined) met.note(point === undefined ? fault : `${fault}:${point}`, effect)
+  }
+  ground.onPause = (moment, credential) => {
+    const at = stepsOf(world, [credential])
+    return () => {
+      for (const step of at) met.note(moment, step)
+    }
   }
   let steps = 0
   let violation: Violation | undefined
@@ -84,10 +90,10 @@ function checkEnd(world: World): void {
   }
 }
 
-/** Where every open rotation is, for the table of what met what. */
-function stepsOf(world: World): string[] {
+/** Where the open rotations of these credentials are, for the table of what met what. */
+function stepsOf(world: World, credentials: Iterable<string>): string[] {
   const steps: string[] = []
-  for (const credential of world.places.keys()) {
+  for (const credential of credentials) {
     const { rotation } = world.see(credential)
     if (rotation?.successor) steps.push(rotation.successor.step)
     for (const { step } of rotation?.retirements ?? []) if (step !== 'dead') steps.push(step)

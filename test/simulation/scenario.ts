@@ -1,6 +1,8 @@
 import type { EffectKind, Plan, Rule } from '@rekey/core'
-import { ACT_POINTS, FAULT_KINDS, type Fault, type Step, type When } from './faults.ts'
+import { ACT_POINTS, FAULT_KINDS, type Fault } from './faults.ts'
+import { type Order, orders, pauses } from './orders.ts'
 import { Random } from './random.ts'
+import { when } from './when.ts'
 
 /** One world, as a seed draws it. Everything in it can be left out one by one, to find what a failure needs. */
 export type Scenario = {
@@ -73,18 +75,6 @@ export function configurable(scenario: Scenario): Scenario {
   return { ...scenario, credentials }
 }
 
-/** Which generation somebody means, as they see it when they say so. */
-export type About = 'unsaid' | 'base' | 'successor' | 'both' | 'retiring'
-
-export type Order = When & { credential: string } & (
-    | { kind: 'rotate' }
-    | { kind: 'retire' }
-    | { kind: 'expedite' | 'contain'; about: About }
-    | { kind: 'already-dead' }
-    | { kind: 'rollback' | 'hold' | 'resume' }
-    | { kind: 'excuse'; node: number; ms: number }
-  )
-
 export const WORKLOAD = 'chat'
 const STORES = ['vault', 'aws', 'vault-b'] as const
 
@@ -114,7 +104,7 @@ export function draw(seed: number): Scenario {
     rotators: random.pick([1, 2, 2]),
     conductors: random.pick([1, 1, 2]),
     events: events(random.fork('events'), about),
-    orders: orders(random.fork('orders'), about),
+    orders: [...orders(random.fork('orders'), about), ...pauses(random.fork('pauses'), about)],
     faults: [],
     healsAt,
     pace: random.pick([1, 1, 3, 10]),
@@ -172,86 +162,6 @@ function events(random: Random, { healsAt }: Drawn): ChangeEvent[] {
     copies: random.pick([1, 1, 2, 3]),
     apartMs: random.between(1, 400),
   }))
-}
-
-function orders(random: Random, { healsAt, credentials, nodes }: Drawn): Order[] {
-  const found: Order[] = []
-  for (const { name: credential, isAdopted, plan } of credentials) {
-    const first = random.between(200, 2_000)
-    const start = random.chance(0.75) ? 'rotate' : random.pick(['expedite', 'contain', 'retire'] as const)
-    if (!isAdopted || start === 'rotate') found.push({ at: first, credential, kind: 'rotate' })
-    else if (start === 'retire') found.push({ at: first, credential, kind: 'retire' })
-    else found.push({ at: first, credential, kind: start, about: 'unsaid' })
-    // The last cheap brake is rarely pulled by chance.
-    if (plan.soakMs !== null && random.chance(0.5)) {
-      const plus = random.pick([0, 50, 300])
-      found.push({ at: first, on: 'suspending', plus, credential, kind: 'rollback' })
-    }
-    // A value that leaks while it is being installed is rare too.
-    if (plan.direction === 'outbound' && random.chance(0.15)) {
-      const plus = random.pick([50, 150, 300, 500])
-      found.push({ at: first, on: 'staging', plus, credential, kind: 'contain', about: 'successor' })
-    }
-    const more = random.pick([0, 0, 1, 1, 2, 3, 5])
-    for (let i = 0; i < more; i++) {
-      const at = first + random.between(100, Math.min(healsAt - first, 20_000))
-      found.push({ ...when(random, at, healsAt), credential, ...order(random, nodes) })
-    }
-  }
-  return found
-}
-
-const STEPS: Step[] = [
-  'planned',
-  'staging',
-  'rolling',
-  'promoting',
-  'confirming',
-  'live',
-  'abandoned',
-  'waiting',
-  'draining',
-  'suspending',
-  'suspending',
-  'revoking',
-  'proving',
-]
-
-/** Steps may be short, so half of what happens waits for one. */
-function when(random: Random, at: number, healsAt: number): When {
-  if (random.chance(0.5)) return { at }
-  const from = Math.min(at, random.between(0, healsAt))
-  return { at: Math.round(from / 2), on: random.pick(STEPS), plus: random.pick([0, 20, 100, 500]) }
-}
-
-function order(random: Random, nodes: string[]) {
-  const kind = random.pick([
-    'rotate',
-    'rollback',
-    'rollback',
-    'hold',
-    'resume',
-    'expedite',
-    'contain',
-    'contain',
-    'retire',
-    'already-dead',
-    'excuse',
-  ] as const)
-  if (kind === 'expedite' || kind === 'contain') {
-    const about = random.pick([
-      'unsaid',
-      'base',
-      'base',
-      'successor',
-      'successor',
-      'both',
-      'retiring',
-    ] as const)
-    return { kind, about }
-  }
-  if (kind === 'excuse') return { kind, node: random.between(0, Math.max(0, nodes.length - 1)), ms: 8_000 }
-  return { kind }
 }
 
 const KINDS: EffectKind[] = [

@@ -19,6 +19,7 @@ const PACKAGES: Record<string, { may: string[]; types?: string[] }> = {
   testing: { may: ['contracts', 'core'] },
   'backend-vault': { may: ['contracts'] },
   'backend-aws': { may: ['contracts'] },
+  'backend-postgres': { may: ['contracts'] },
   cli: { may: ['contracts', 'core', 'events', 'policy'], types: ['ledger'] },
 }
 
@@ -61,6 +62,12 @@ test('nobody imports a service', () => {
     return folder?.startsWith('services/') && folder !== one.folder
   })
   refused('A service is a process, not a library: move what is shared into a package.', bad)
+})
+
+test('what faces the internet can reach neither the ledger nor what stands behind it', () => {
+  const declared = Object.keys(manifest('services/webhooks').dependencies ?? {})
+  const refused = ['ledger', 'queues', 'backend-aws', 'policy'].map((name) => `@rekey/${name}`)
+  expect(declared.filter((name) => refused.includes(name) || name === 'pg')).toEqual([])
 })
 
 test('packages and services do not depend on infra, but for their tests', () => {

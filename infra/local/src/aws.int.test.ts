@@ -17,9 +17,12 @@ import {
   PutSecretValueCommand,
   RotateSecretCommand,
   SecretsManagerClient,
+  TagResourceCommand,
+  UntagResourceCommand,
   UpdateSecretCommand,
   UpdateSecretVersionStageCommand,
 } from '@aws-sdk/client-secrets-manager'
+import { AssumeRoleCommand, GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type AccessKey, parseCredentialsFile } from './aws.ts'
 import { type Stack, startStack } from './stack.ts'
@@ -252,6 +255,63 @@ test('RotateSecret fails while AWSPENDING is on another version than AWSCURRENT'
   expect(await stages(SecretId)).toEqual(before)
 })
 
+describe('a replica', () => {
+  const abroad = () => new SecretsManagerClient({ ...options(admin), region: 'eu-west-1' })
+
+  async function replicated(value: string) {
+    const SecretId = `test/${randomUUID()}`
+    const made = await secrets.send(
+      new CreateSecretCommand({
+        Name: SecretId,
+        SecretString: value,
+        AddReplicaRegions: [{ Region: 'eu-west-1' }],
+      }),
+    )
+    return { SecretId, made }
+  }
+
+  test('is made with the secret, where CreateSecret names its region', async () => {
+    const { SecretId, made } = await replicated('one')
+    expect(made.ReplicationStatus).toMatchObject([{ Region: 'eu-west-1', Status: 'InSync' }])
+    const there = await abroad().send(new GetSecretValueCommand({ SecretId }))
+    expect(there).toMatchObject({ SecretString: 'one', VersionId: made.VersionId })
+  })
+
+  test('lags for as long as a test wants, and says so', async () => {
+    const { SecretId } = await replicated('one')
+    const Key = 'rekey-emulator:replicas'
+    await secrets.send(new TagResourceCommand({ SecretId, Tags: [{ Key, Value: 'held' }] }))
+    await secrets.send(new PutSecretValueCommand({ SecretId, SecretString: 'two' }))
+    const seen = async () => (await abroad().send(new GetSecretValueCommand({ SecretId }))).SecretString
+    const status = async () =>
+      (await secrets.send(new DescribeSecretCommand({ SecretId }))).ReplicationStatus?.[0]?.Status
+    expect([await seen(), await status()]).toEqual(['one', 'InProgress'])
+    await secrets.send(new UntagResourceCommand({ SecretId, TagKeys: [Key] }))
+    expect([await seen(), await status()]).toEqual(['two', 'InSync'])
+  })
+})
+
+test('a role of another account is assumed by whom it trusts, and works in its own account', async () => {
+  const account = '210987654321'
+  const RoleArn = `arn:aws:iam::${account}:role/OrganizationAccountAccessRole`
+  const sts = new STSClient(options(admin))
+  const { Credentials } = await sts.send(new AssumeRoleCommand({ RoleArn, RoleSessionName: 'test' }))
+  const credentials = {
+    accessKeyId: Credentials?.AccessKeyId ?? '',
+    secretAccessKey: Credentials?.SecretAccessKey ?? '',
+    sessionToken: Credentials?.SessionToken ?? '',
+  }
+  const there = new STSClient({ ...options(admin), credentials })
+  expect(await there.send(new GetCallerIdentityCommand({}))).toMatchObject({ Account: account })
+  // A stranger may not, though the role is there.
+  const UserName = `user-${randomUUID()}`
+  await iam.send(new CreateUserCommand({ UserName }))
+  const { AccessKey: key } = await iam.send(new CreateAccessKeyCommand({ UserName }))
+  const stranger = new STSClient(options({ id: key?.AccessKeyId ?? '', secret: key?.SecretAccessKey ?? '' }))
+  const asked = stranger.send(new AssumeRoleCommand({ RoleArn, RoleSessionName: 'test' }))
+  expect(await refusal(asked)).toBe('AccessDenied')
+})
+
 describe('an IAM access key', () => {
   async function user(): Promise<string> {
     const UserName = `user-${randomUUID()}`
@@ -294,6 +354,22 @@ describe('an IAM access key', () => {
     expect(await read(key, SecretId)).toBe('accepted')
     await iam.send(new DeleteAccessKeyCommand({ UserName, AccessKeyId: key.id }))
     expect(await read(key, SecretId)).toBe('UnrecognizedClientException')
+  })
+
+  test('is made by who may do so for the path of its user, and for no other', async () => {
+    const maker = await user()
+    const PolicyDocument = JSON.stringify({
+      Version: '2012-10-17',
+      Statement: [{ Effect: 'Allow', Action: 'iam:CreateAccessKey', Resource: 'arn:aws:iam::*:user/ours/*' }],
+    })
+    await iam.send(new PutUserPolicyCommand({ UserName: maker, PolicyName: 'make', PolicyDocument }))
+    const [ours, theirs] = [`ours-${randomUUID()}`, `ours-${randomUUID()}`]
+    await iam.send(new CreateUserCommand({ UserName: ours, Path: '/ours/' }))
+    await iam.send(new CreateUserCommand({ UserName: theirs }))
+    const as = new IAMClient(options(await keyOf(maker)))
+    expect(await refusal(as.send(new CreateAccessKeyCommand({ UserName: ours })))).toBe('accepted')
+    expect(await refusal(as.send(new CreateAccessKeyCommand({ UserName: theirs })))).toBe('AccessDenied')
+    as.destroy()
   })
 
   test('has a last use, which says when, where and for what', async () => {

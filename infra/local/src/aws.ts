@@ -37,6 +37,8 @@ export async function awsServer(
       MINISTACK_REGION: AWS_REGION,
       LOG_LEVEL: 'WARNING',
       TMPDIR: data,
+      // None, unless a test or a benchmark wants the one that AWS has.
+      ...(process.env.REKEY_STACK_AWS_QUOTA && { REKEY_STACK_AWS_QUOTA: process.env.REKEY_STACK_AWS_QUOTA }),
     },
     stopSignal: 'SIGTERM',
     reapSignal: 'KILL',

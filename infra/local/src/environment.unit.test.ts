@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { environmentOf } from './stack.ts'
+import { environmentOf } from './addresses.ts'
 
 test('what was not started is not in the environment', () => {
   const none = {

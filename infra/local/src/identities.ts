@@ -1,13 +1,15 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-export const SERVICES = ['rotator', 'prober', 'fleet', 'control', 'reader'] as const
+export const SERVICES = ['rotator', 'prober', 'fleet', 'control', 'webhooks', 'reader'] as const
 export type ServiceName = (typeof SERVICES)[number]
+/** Those that work in AWS, too. */
+export const IN_AWS = ['rotator', 'prober', 'reader'] as const satisfies readonly ServiceName[]
 
 export type Identity = {
   vaultRoleIdFile: string
   vaultSecretIdFile: string
-  /** A shared-credentials file. Fleet and control have none: they have no business in AWS. */
+  /** A shared-credentials file. Only who has business in AWS has one. */
   awsCredentialsFile?: string
 }
 
@@ -22,9 +24,9 @@ export function identitiesIn(dir: string): Identities {
       return {
         vaultRoleIdFile: join(folder, 'vault-role-id'),
         vaultSecretIdFile: join(folder, 'vault-secret-id'),
-        ...(service === 'fleet' || service === 'control'
-          ? {}
-          : { awsCredentialsFile: join(folder, 'aws-credentials') }),
+        ...(IN_AWS.some((one) => one === service) && {
+          awsCredentialsFile: join(folder, 'aws-credentials'),
+        }),
       }
     },
   }

@@ -3,20 +3,18 @@ import {
   CreateAccessKeyCommand,
   CreateUserCommand,
   DeleteAccessKeyCommand,
-  IAMClient,
+  type IAMClient,
   ListAccessKeysCommand,
   PutUserPolicyCommand,
 } from '@aws-sdk/client-iam'
+import { type Aws, adminIam } from './admin-iam.ts'
 import { credentialsFile, parseCredentialsFile } from './aws.ts'
-import { Complaint } from './complaint.ts'
-import { type Identities, keep, kept } from './identities.ts'
-
-type Aws = { endpoint: string; region: string; adminCredentialsFile: string }
+import { type Identities, IN_AWS, keep, kept } from './identities.ts'
 
 export async function provisionAws(aws: Aws, identities: Identities): Promise<void> {
   const iam = await adminIam(aws)
   try {
-    for (const service of ['rotator', 'prober', 'reader'] as const) {
+    for (const service of IN_AWS) {
       const file = identities.of(service).awsCredentialsFile
       if (file) await provisionUser(iam, `rekey-${service}`, file)
     }
@@ -42,16 +40,4 @@ async function provisionUser(iam: IAMClient, name: string, file: string): Promis
   if (!AccessKey?.AccessKeyId || !AccessKey.SecretAccessKey)
     throw new Error('IAM made a key without saying which')
   await keep(file, credentialsFile({ id: AccessKey.AccessKeyId, secret: AccessKey.SecretAccessKey }))
-}
-
-/** With explicit keys: nothing that happens to lie in the user's own AWS folders may be used against this endpoint. */
-async function adminIam(aws: Aws): Promise<IAMClient> {
-  const key = parseCredentialsFile(await readFile(aws.adminCredentialsFile, 'utf8'))
-  if (!key)
-    throw new Complaint(`${aws.adminCredentialsFile} holds no access key: give a shared-credentials file.`)
-  return new IAMClient({
-    endpoint: aws.endpoint,
-    region: aws.region,
-    credentials: { accessKeyId: key.id, secretAccessKey: key.secret },
-  })
 }

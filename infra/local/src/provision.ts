@@ -8,8 +8,11 @@ import { createTopics } from './topics.ts'
 /** Room for records of 2 MB: a consumer must refuse such a thing politely, so somebody must be able to send it. */
 const ROOMY = { 'max.message.bytes': '4194304' }
 
+/** In whose names the service `webhooks` speaks. */
+const WEBHOOKS = ['github', 'argocd', 'flux']
+
 export type ProvisionOptions = {
-  /** Names in `rekey.changes.NAME.v1`. */
+  /** Others, as names in `rekey.changes.NAME.v1`. */
   emitters?: readonly string[]
 }
 
@@ -17,7 +20,8 @@ export type ProvisionOptions = {
 export async function provision(stack: Stack, options: ProvisionOptions = {}): Promise<Identities> {
   const identities = identitiesIn(join(stack.dir, 'identities'))
   await makeIdentityFolders(identities)
-  const changes = (options.emitters ?? ['demo']).map((emitter) => `rekey.changes.${emitter}.v1`)
+  const emitters = [...WEBHOOKS, ...(options.emitters ?? ['demo'])]
+  const changes = [...new Set(emitters)].map((emitter) => `rekey.changes.${emitter}.v1`)
   await Promise.all([
     stack.kafka.brokers.length > 0 && provisionTopics(stack, changes),
     stack.vault.addr !== '' && provisionVault(stack.vault, identities),

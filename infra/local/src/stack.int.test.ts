@@ -163,7 +163,6 @@ describe('Vault', () => {
     const token = await rootToken()
     const ask = (path: string, body: unknown) => askVault(stack.vault.addr, token, 'POST', path, body)
     await query(stack.postgres.url, `CREATE ROLE vault SUPERUSER LOGIN PASSWORD 'manager'`)
-    await ask('sys/mounts/database', { type: 'database' })
     await ask('database/config/ledger', {
       plugin_name: 'postgresql-database-plugin',
       allowed_roles: '*',
@@ -223,6 +222,12 @@ describe('provision', () => {
     await outcome('rotator', 'POST', 'secret/data/model/key', value)
     expect(await outcome('reader', 'GET', 'secret/data/model/key')).toBe('allowed')
     expect(await outcome('reader', 'GET', 'secret/data/rekey-staging/model/key')).toBe(403)
+    const input = { input: Buffer.from('a digest').toString('base64') }
+    for (const service of ['control', 'webhooks'] as const) {
+      expect(await outcome(service, 'POST', 'transit/hmac/rekey-fingerprint/sha2-256', input)).toBe('allowed')
+      expect(await outcome(service, 'GET', 'secret/data/model/key')).toBe(403)
+    }
+    expect(await outcome('webhooks', 'POST', 'sys/policies/acl/rekey-node-1', { policy: '' })).toBe(403)
     expect(await outcome('fleet', 'GET', 'secret/data/model/key')).toBe(403)
     expect(await outcome('fleet', 'POST', 'pki/issue/rekey-server', { common_name: 'localhost' })).toBe(
       'allowed',

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { type Addresses, environmentOf } from './addresses.ts'
 import { AWS_REGION, awsServer, credentialsFile, prepareAws } from './aws.ts'
 import type { Progress } from './cache.ts'
 import { Complaint } from './complaint.ts'
@@ -20,15 +21,9 @@ import { prepareVault, vaultServer } from './vault.ts'
 export const SERVER_NAMES = ['kafka', 'redis', 'postgres', 'vault', 'aws'] as const satisfies ServerName[]
 
 /** The servers that Rekey needs, running. What was left out by `only` has empty strings. */
-export type Stack = {
+export type Stack = Addresses & {
   /** Logs, data and identities. */
   dir: string
-  kafka: { brokers: string[] }
-  redis: { url: string }
-  /** No password: the stack's owner, and only that role, is trusted on loopback. */
-  postgres: { url: string }
-  vault: { addr: string; rootTokenFile: string }
-  aws: { endpoint: string; region: string; adminCredentialsFile: string }
   /** What a Rekey service needs to reach them; holds no secret. */
   env: Record<string, string>
   servers: Record<ServerName, Server>
@@ -44,8 +39,6 @@ export type StackOptions = {
   own?: boolean
   onProgress?: Progress
 }
-
-export type Addresses = Pick<Stack, 'kafka' | 'redis' | 'postgres' | 'vault' | 'aws'>
 
 /** Each server, in this order: named by the environment, run by Docker where its daemon runs, or set up on this machine. */
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
@@ -121,18 +114,6 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     servers: servers as Record<ServerName, Server>,
     stop,
   }
-}
-
-export function environmentOf(addresses: Addresses): Record<string, string> {
-  const all: Record<string, string> = {
-    KAFKA_BROKERS: addresses.kafka.brokers.join(','),
-    REDIS_URL: addresses.redis.url,
-    DATABASE_URL: addresses.postgres.url,
-    VAULT_ADDR: addresses.vault.addr,
-    AWS_ENDPOINT_URL: addresses.aws.endpoint,
-    AWS_REGION: addresses.aws.endpoint && addresses.aws.region,
-  }
-  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== ''))
 }
 
 type Make = (dir: string, ports: Ports, addresses: Addresses) => Promise<Server>

@@ -7,10 +7,14 @@ for each, driven through AWS's own SDK.
 
 import configparser
 import functools
+import json
 import os
 import re
+import socket
 import threading
 import time
+import urllib.request
+from urllib.parse import parse_qs
 
 _admin = configparser.ConfigParser()
 _admin.read(os.environ["REKEY_AWS_ADMIN_FILE"])
@@ -19,14 +23,21 @@ os.environ["AWS_SECRET_ACCESS_KEY"] = _admin["default"]["aws_secret_access_key"]
 os.environ["AUTH"] = "true"
 os.environ.setdefault("BIND_HOST", "127.0.0.1")  # ministack alone would listen on every interface
 
-from ministack.core import iam_evaluator  # noqa: E402  (ministack reads the environment when it is imported)
+from ministack.core import iam_actions, iam_evaluator  # noqa: E402  (ministack reads the environment when it is imported)
 
 # Before the services bind the name: ministack lets in the key "test", any 12-digit key id and no key at all as root.
 iam_evaluator.is_root_access_key = lambda key: key == os.environ["AWS_ACCESS_KEY_ID"]
 
 from ministack import app  # noqa: E402
-from ministack.core.responses import error_response_json, json_response, new_uuid  # noqa: E402
-from ministack.services import iam, secretsmanager as sm  # noqa: E402
+from ministack.core.responses import (  # noqa: E402
+    error_response_json,
+    get_account_id,
+    get_region,
+    json_response,
+    new_uuid,
+    request_scope,
+)
+from ministack.services import iam, secretsmanager as sm, sts  # noqa: E402
 
 _lock = threading.RLock()
 
@@ -85,10 +96,15 @@ def _same(version, value):
     return all(version.get(field) == value[field] for field in value)
 
 
+def _is_empty(version):
+    """RotateSecret makes a version without a value, which createSecret of the function fills."""
+    return version.get("SecretString") is None and version.get("SecretBinary") is None
+
+
 def _settled(secret, token, value):
     """True if the version is there with this value ("the request is ignored"); a refusal if it has another."""
     version = secret["Versions"].get(token)
-    if version is None:
+    if version is None or _is_empty(version):
         return False
     if _same(version, value):
         return True
@@ -100,16 +116,33 @@ def _settled(secret, token, value):
 
 
 def _add_version(secret, token, value, stages):
-    if len(secret["Versions"]) >= 100:
+    if len(secret["Versions"]) >= 100 and token not in secret["Versions"]:
         # Versions younger than 24 hours are not removed to make room, and none here is older.
         raise Refusal("LimitExceededException", "You have reached the maximum number of versions for this secret.")
     first = not secret["Versions"]
+    stages = [*secret["Versions"].get(token, {}).get("Stages", []), *stages]
     secret["Versions"][token] = {**value, "CreatedDate": time.time(), "Stages": []}
     # "If this operation creates the first version for the secret then Secrets Manager automatically attaches AWSCURRENT".
     for stage in [*stages, *(["AWSCURRENT"] if first and "AWSCURRENT" not in stages else [])]:
         _move(secret, stage, token)
     secret["LastChangedDate"] = int(time.time())
     sm._sync_replicas(secret)
+
+
+_sync_replicas = sm._sync_replicas
+
+
+def _held_sync_replicas(secret):
+    """ "Status: InProgress": AWS copies in its own time. A secret with the tag rekey-emulator:replicas = held is copied
+    when it loses the tag, so that a test says when. """
+    held = any(tag == {"Key": "rekey-emulator:replicas", "Value": "held"} for tag in secret.get("Tags", []))
+    for status in secret.get("ReplicationStatus", []):
+        status["Status"] = "InProgress" if held else "InSync"
+    if not held:
+        _sync_replicas(secret)
+
+
+sm._sync_replicas = _held_sync_replicas
 
 
 def _move(secret, stage, token):
@@ -143,10 +176,17 @@ def _create_secret(data, raw):
     secret = sm._secrets[data["Name"]]
     secret["Versions"] = {}
     reply = {"ARN": secret["ARN"], "Name": secret["Name"]}
-    if value["SecretString"] is None and value["SecretBinary"] is None:
-        return json_response(reply)
-    _add_version(secret, token, value, ["AWSCURRENT"])
-    return json_response({**reply, "VersionId": token})
+    if value["SecretString"] is not None or value["SecretBinary"] is not None:
+        _add_version(secret, token, value, ["AWSCURRENT"])
+        reply["VersionId"] = token
+    # "AddReplicaRegions: A list of Regions and KMS keys to replicate secrets." ministack leaves it out.
+    if data.get("AddReplicaRegions"):
+        status, headers, body = sm._replicate_secret_to_regions({**data, "SecretId": data["Name"]})
+        if status != 200:
+            del sm._secrets[data["Name"]]
+            return status, headers, body
+        reply["ReplicationStatus"] = secret["ReplicationStatus"]
+    return json_response(reply)
 
 
 @rule("_put_secret_value")
@@ -182,6 +222,10 @@ def _get_secret_value(data, raw):
     if version and data.get("VersionStage") and data["VersionStage"] not in version["Stages"]:
         raise Refusal(
             "InvalidRequestException", "You provided a VersionStage that is not associated to the provided VersionId.")
+    if secret and not version:
+        version = sm._find_stage_version(secret, data.get("VersionStage") or "AWSCURRENT")[1]
+    if version and _is_empty(version):
+        raise Refusal("ResourceNotFoundException", "Secrets Manager can't find the specified secret value.")
     return raw(data)
 
 
@@ -209,6 +253,52 @@ def _list_secret_version_ids(data, raw):
         secret["Versions"] = everything
 
 
+# ---- Rotation functions ----------------------------------------------------------------------------------------------
+
+_STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
+_FUNCTION = re.compile(r"arn:aws:lambda:[a-z0-9-]+:\d{12}:function:rekey-local-(\d+)")
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_CANNOT_INVOKE = ("Secrets Manager cannot invoke the specified Lambda function. Ensure that the function policy grants access "
+                  "to the principal secretsmanager.amazonaws.com.")
+
+
+def _function_of(arn):
+    """A function of the name rekey-local-PORT is served at that port of this host, by the protocol of Lambda's runtime
+    interface emulator. """
+    found = _FUNCTION.fullmatch(arn or "")
+    if not found:
+        raise Refusal("AccessDeniedException", _CANNOT_INVOKE)
+    try:
+        socket.create_connection(("127.0.0.1", int(found[1])), 1).close()
+    except OSError:
+        raise Refusal("AccessDeniedException", _CANNOT_INVOKE) from None
+    return f"http://127.0.0.1:{found[1]}/2015-03-31/functions/function/invocations"
+
+
+def _invoke(url, event):
+    """Whether the function did the step. What it says of a failure stays in its own log, as at AWS."""
+    request = urllib.request.Request(url, json.dumps(event).encode(), {"content-type": "application/json"})
+    try:
+        with _direct.open(request, timeout=900) as reply:  # Lambda's longest
+            return "x-amz-function-error" not in reply.headers
+    except OSError:
+        return False
+
+
+def _run_function(url, secret, token):
+    """ "Secrets Manager invokes the function with the steps createSecret, setSecret, testSecret, finishSecret"; it stops at
+    the first that fails, and leaves AWSPENDING where it is. """
+    for step in _STEPS:
+        if not _invoke(url, {"SecretId": secret["ARN"], "ClientRequestToken": token, "Step": step}):
+            return
+    with _lock:
+        secret["LastRotatedDate"] = secret["LastChangedDate"] = time.time()
+
+
+def _start_function(*args):
+    threading.Thread(target=_run_function, args=args, daemon=True).start()
+
+
 @rule("_rotate_secret")
 def _rotate_secret(data, raw):
     """ "If AWSPENDING is present but not attached to the same version as AWSCURRENT, then any later invocation of
@@ -216,15 +306,124 @@ def _rotate_secret(data, raw):
     secret = _writable(data)
     if secret is None:
         return raw(data)
+    token = _token_of(data)
+    reply = {"ARN": secret["ARN"], "Name": secret["Name"], "VersionId": token}
+    arn = data.get("RotationLambdaARN") or secret.get("RotationLambdaARN")
+    if not arn:
+        raise Refusal("InvalidRequestException", "No Lambda rotation function ARN is associated with this secret.")
     pending, _ = sm._find_stage_version(secret, "AWSPENDING")
     current, _ = sm._find_stage_version(secret, "AWSCURRENT")
     if pending and pending != current:
+        if _FUNCTION.fullmatch(arn):
+            _start_function(_function_of(arn), secret, pending)
         raise Refusal(
             "InvalidRequestException", "A previous rotation isn't complete. That rotation will be reattempted.")
-    if not (data.get("RotationLambdaARN") or secret.get("RotationLambdaARN")):
-        raise Refusal("InvalidRequestException", "No Lambda rotation function ARN is associated with this secret.")
-    return raw(data)
+    url = _function_of(arn) if data.get("RotateImmediately", True) else None
+    rules = data.get("RotationRules")
+    secret.update({"RotationLambdaARN": arn, "RotationEnabled": True})
+    if rules:
+        # "AutomaticallyAfterDays: In DescribeSecret, this value is calculated from the rotation schedule".
+        every = re.fullmatch(r"rate\((\d+) days?\)", rules.get("ScheduleExpression", ""))
+        secret["RotationRules"] = {**rules, **({"AutomaticallyAfterDays": int(every[1])} if every else {})}
+    # "to prevent the accidental creation of duplicate versions if there are failures and retries during a rotation".
+    if url and token not in secret["Versions"]:
+        _add_version(secret, token, {"SecretString": None, "SecretBinary": None}, ["AWSPENDING"])
+        _start_function(url, secret, token)
+    return json_response(reply)
 
+
+@functools.wraps(sm._describe_secret)
+def _described(data, raw=sm._describe_secret):
+    status, headers, body = raw(data)
+    _, secret = sm._resolve(data.get("SecretId"))
+    if status != 200 or not secret:
+        return status, headers, body
+    kept = {field: secret[field] for field in ("LastRotatedDate", "OwningService") if field in secret}
+    return json_response({**json.loads(body), **kept})
+
+
+sm._describe_secret = _described
+
+def _cancel_rotate_secret(data):
+    """ "Turns off automatic rotation": the function and the schedule stay, and a version that is pending may, too."""
+    with _lock:
+        secret = _writable(data)
+        if secret is None:
+            return _described(data)
+        secret["RotationEnabled"] = False
+        return json_response({"ARN": secret["ARN"], "Name": secret["Name"]})
+
+
+# ---- The quota of writes, where REKEY_STACK_AWS_QUOTA gives one ------------------------------------------------------
+
+_WRITES = {"PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage", "ReplicateSecretToRegions",
+           "RemoveRegionsFromReplication", "StopReplicationToReplica"}
+_quota = float(os.environ.get("REKEY_STACK_AWS_QUOTA") or 0)
+_buckets = {}
+_handle_request = sm.handle_request
+
+
+def _is_throttled(action):
+    """ "Combined rate of PutSecretValue, ... and UpdateSecretVersionStage API requests. Each supported Region: 50 per
+    second", as a bucket for each account ("the account of the identity that makes the requests") and region. """
+    if not _quota or action not in _WRITES:
+        return False
+    with _lock:
+        key, now = (get_account_id(), get_region()), time.monotonic()
+        tokens, at = _buckets.get(key, (_quota, now))
+        tokens = min(_quota, tokens + (now - at) * _quota)
+        _buckets[key] = (tokens - 1 if tokens >= 1 else tokens, now)
+        return tokens < 1
+
+
+async def _strict_handle_request(method, path, headers, body, query_params):
+    if _is_throttled(headers.get("x-amz-target", "").rsplit(".", 1)[-1]):
+        return error_response_json("ThrottlingException", "Rate exceeded", 400)
+    if headers.get("x-amz-target", "").endswith(".CancelRotateSecret"):
+        return _cancel_rotate_secret(json.loads(body))
+    return await _handle_request(method, path, headers, body, query_params)
+
+
+sm.handle_request = _strict_handle_request
+
+# ---- Other accounts --------------------------------------------------------------------------------------------------
+
+_sts_handle_request = sts.handle_request
+_MEMBER_ROLE = "OrganizationAccountAccessRole"
+
+
+def _open_account(role_arn):
+    """ "AWS Organizations automatically creates an IAM role in the member account, named OrganizationAccountAccessRole",
+    which the management account may assume. Here every account is a member as soon as somebody asks for that role. """
+    asked = re.fullmatch(r"arn:aws:iam::(\d{12}):role/" + _MEMBER_ROLE, role_arn)
+    if not asked or asked[1] == get_account_id():
+        return
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole",
+             "Principal": {"AWS": f"arn:aws:iam::{get_account_id()}:root"}}
+    rights = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    document = {"Version": "2012-10-17"}
+    with request_scope(asked[1], get_region()):
+        if _MEMBER_ROLE in iam._roles:
+            return
+        iam._create_role({
+            "RoleName": [_MEMBER_ROLE],
+            "AssumeRolePolicyDocument": [json.dumps({**document, "Statement": [trust]})],
+        })
+        iam._put_role_policy({
+            "RoleName": [_MEMBER_ROLE],
+            "PolicyName": ["AdministratorAccess"],
+            "PolicyDocument": [json.dumps({**document, "Statement": [rights]})],
+        })
+
+
+async def _strict_sts_handle_request(method, path, headers, body, query_params):
+    asked = parse_qs(body.decode("utf-8", errors="replace")) if body else {}
+    if asked.get("Action") == ["AssumeRole"]:
+        _open_account(asked.get("RoleArn", [""])[0])
+    return await _sts_handle_request(method, path, headers, body, query_params)
+
+
+sts.handle_request = _strict_sts_handle_request
 
 # ---- IAM access keys ------------------------------------------------------------------------------------------------
 
@@ -242,6 +441,19 @@ def _authenticate(access_key_id, account_id, raw=iam_evaluator.authenticate):
 
 
 iam_evaluator.authenticate = _authenticate
+
+_resource_of = iam_actions.extract_resource_arn
+
+
+@functools.wraps(_resource_of)
+def _strict_resource_of(service, *args):
+    """ "arn:aws:iam::account:user/user-name-with-path": a policy may name the path that the request does not carry. """
+    arn = _resource_of(service, *args)
+    user = iam._users.get(arn.rsplit(":user/", 1)[-1]) if service == "iam" and ":user/" in arn else None
+    return user["Arn"] if user else arn
+
+
+iam_actions.extract_resource_arn = _strict_resource_of
 
 _create_access_key = iam._IAM_HANDLERS["CreateAccessKey"]
 _get_access_key_last_used = iam._IAM_HANDLERS["GetAccessKeyLastUsed"]

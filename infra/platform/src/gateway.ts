@@ -1,11 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Secret } from '@rekey/contracts'
 import { forget, watch } from '@rekey/local'
-import { SupervisedProcess } from './process.ts'
+import { startAgent } from './agent.ts'
+import type { SupervisedProcess } from './process.ts'
 import type { Platform } from './services.ts'
 
 export type GatewayOptions = {
@@ -21,6 +24,8 @@ export type GatewayOptions = {
   joinToken: string
   /** Where the agent tries values; by default at this gateway. */
   probeUrl?: string
+  /** Keys that the gateway accepts before Rekey's agent has told it anything: somebody put them there by hand. */
+  keysByHand?: Secret[]
   /** Extra environment of the agent. */
   env?: Record<string, string>
 }
@@ -35,7 +40,6 @@ export type Gateway = {
 }
 
 const CONFIG = new URL('../../../examples/haproxy/haproxy.cfg', import.meta.url)
-const AGENT = new URL('../../../services/agent/src/main.ts', import.meta.url)
 
 /** A serving node: HAProxy in front of the model endpoint, and Rekey's agent beside it. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
@@ -43,44 +47,40 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const dir = join(options.dir, name)
   await mkdir(dir, { recursive: true, mode: 0o700 })
   const map = join(dir, 'keys.map')
+  const graveyard = join(dir, 'graveyard.map')
   const socket = join(dir, 'stats.sock')
-  await writeFile(map, '', { mode: 0o640 })
+  const byHand = (options.keysByHand ?? []).map((key, n) => `${sha256(key)} by-hand-${n + 1}\n`)
+  await writeFile(map, byHand.join(''), { mode: 0o640 })
+  await writeFile(graveyard, '', { mode: 0o640 })
   const url = `http://127.0.0.1:${port}`
 
-  let haproxy = await startHaproxy(options, { map, socket, log: join(dir, 'haproxy.log'), url })
-  const joinTokenFile = join(dir, 'join-token')
-  await writeFile(joinTokenFile, options.joinToken, { mode: 0o600 })
-  const config = join(dir, 'agent.json')
-  // JSON is YAML.
-  await writeFile(
-    config,
-    JSON.stringify({
-      node: name,
-      fleet: options.fleet,
-      joinTokenFile,
-      stateDir: join(dir, 'state'),
-      vault: { addr: options.vaultAddr },
-      adapters: [
-        { credential, kind: 'haproxy', socket, map, probeUrl: options.probeUrl ?? `${url}/v1/models` },
-      ],
-    }),
-  )
-  const agent = new SupervisedProcess({
-    name: `agent-${name}`,
-    main: AGENT,
-    args: ['run', '--config', config],
-    env: options.env ?? {},
-    logFile: join(dir, 'agent.log'),
-    ready: /a session is open|connected|session/,
+  const files = { map, graveyard, socket, log: join(dir, 'haproxy.log'), url }
+  let haproxy = await startHaproxy(options, files)
+  const agent = await startAgent({
+    name,
+    dir,
+    fleet: options.fleet,
+    vaultAddr: options.vaultAddr,
+    joinToken: options.joinToken,
+    adapters: [
+      {
+        credential,
+        kind: 'haproxy',
+        socket,
+        map,
+        graveyard,
+        probeUrl: options.probeUrl ?? `${url}/v1/models`,
+      },
+    ],
+    ...(options.env && { env: options.env }),
   })
-  await agent.start()
   return {
     name,
     url,
     agent,
     async restartHaproxy() {
       await end(haproxy, 'SIGKILL')
-      haproxy = await startHaproxy(options, { map, socket, log: join(dir, 'haproxy.log'), url })
+      haproxy = await startHaproxy(options, files)
     },
     async stop() {
       await agent.stop()
@@ -89,9 +89,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   }
 }
 
+function sha256(key: Secret): string {
+  return createHash('sha256').update(key.reveal()).digest('hex')
+}
+
 async function startHaproxy(
   { haproxy, port, modelPort }: GatewayOptions,
-  files: { map: string; socket: string; log: string; url: string },
+  files: { map: string; graveyard: string; socket: string; log: string; url: string },
 ): Promise<ChildProcess> {
   const log = openSync(files.log, 'a')
   const child = spawn(haproxy, ['-db', '-f', CONFIG.pathname], {
@@ -99,6 +103,7 @@ async function startHaproxy(
       GATEWAY_BIND: `127.0.0.1:${port}`,
       GATEWAY_UPSTREAM: `127.0.0.1:${modelPort}`,
       GATEWAY_MAP: files.map,
+      GATEWAY_GRAVEYARD: files.graveyard,
       GATEWAY_SOCKET: files.socket,
     },
     stdio: ['ignore', log, log],

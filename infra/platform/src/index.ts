@@ -1,3 +1,4 @@
+export { startAgent } from './agent.ts'
 export { type Clients, startClients, type Tally } from './clients.ts'
 export { type Gateway, startGateway } from './gateway.ts'
 export { type ModelEndpoint, startModelEndpoint } from './model-endpoint.ts'

@@ -59,7 +59,11 @@ export type FindingDeed = {
   message: string
   severity: Severity
   resource?: Entity
+  seen?: Seen
 }
+
+/** What a detection was made from: requests from one address, or from several that are not named. */
+export type Seen = { address: string | null; nodes: string[]; count: number; firstAt: string; lastAt: string }
 
 /** A value leaked. All records of one rotation's emergency share its `uid`. */
 export type IncidentDeed = {

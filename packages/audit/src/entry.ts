@@ -77,7 +77,113 @@ export type LedgerEvent =
       /** How many requests it stands for. */
       times: number
     }
+  | {
+      type: 'ApprovalAsked'
+      approval: string
+      action: string
+      resource: { type: string; id?: string }
+      /** Of how many nodes. */
+      blastRadius: number
+      reason: string
+      ticket: string | null
+      expiresAt: string
+    }
+  | {
+      type: 'ApprovalGiven'
+      approval: string
+      requester: string
+      action: string
+      resource: { type: string; id?: string }
+      reason: string
+    }
+  | { type: 'BreakGlassOpened'; token: string; person: string; endsAt: string }
+  | {
+      type: 'BreakGlassUsed'
+      use: string
+      token: string
+      person: string
+      action: string
+      resource: { type: string; id: string }
+      reason: string | null
+      ticket: string | null
+      address: string
+      /** When it was used, by control's clock: the entry may come later. */
+      at: string
+      /** As HTTP has it; null: control stopped before it could answer. */
+      status: number | null
+    }
+  | {
+      /** Who wants the value in use taken over, and why; the rotation's own entries say what became of it. */
+      type: 'AdoptionOrdered'
+      credential: string
+      generation: number
+      rotation: string
+      reason: string
+      ticket: string | null
+    }
   | { type: 'PoliciesLoaded'; digest: string; policies: string[] }
+  | {
+      /** Somebody presented a key that is proved dead; it was refused. */
+      type: 'DeadKeyUsed'
+      credential: string
+      generation: number
+      keyId: string
+      /** In which it died. */
+      rotation: string | null
+      /** Null: several, which were not written down one by one. */
+      address: string | null
+      /** The declared client there; null: none is. */
+      client: string | null
+      /** Whether clients are declared at all. */
+      declared: boolean
+      /** How many requests this entry stands for. */
+      requests: number
+      /** All from there since its death. */
+      total: number
+      /** From how many addresses. */
+      addresses: number
+      /** There are more addresses than are listed, and not counted. */
+      unlisted: boolean
+      nodes: string[]
+      firstAt: string
+      lastAt: string
+    }
+  | {
+      /** Readers of these stores get what Rekey did not write. */
+      type: 'DriftFound'
+      credential: string
+      drift: number
+      generation: number
+      stores: {
+        store: string
+        kind: 'foreign' | 'other-generation' | 'rewritten' | 'missing'
+        /** Versions: what Rekey wrote last, and what is there instead. */
+        governed: string
+        seen: string | null
+        /** Of which generation that value is, where it is one of the credential's. */
+        shows: number | null
+      }[]
+      /** It was known, and is another one by now. */
+      again: boolean
+    }
+  | {
+      type: 'DriftSettlementOrdered'
+      credential: string
+      drift: number
+      generation: number
+      /** Which replaces what is there. */
+      rotation: string
+      reason: string
+      ticket: string | null
+    }
+  | {
+      type: 'DriftSettled'
+      credential: string
+      drift: number
+      how: 'rotated' | 'offboarded' | 'restored'
+      generation: number | null
+      rotation: string | null
+    }
   | { type: 'AuditHeartbeat'; intervalMs: number }
 
 export type JournalEvent = RotationEvent | LedgerEvent

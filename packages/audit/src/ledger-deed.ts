@@ -1,5 +1,8 @@
+import { consentDeed } from './consent-deed.ts'
 import type { Deed, EntityDeed } from './deed.ts'
+import { driftDeed } from './drift-deed.ts'
 import type { LedgerEvent } from './entry.ts'
+import { knockDeed } from './knock-deed.ts'
 import { recoveryDeed } from './recovery-deed.ts'
 
 /** What each journal entry outside rotations means to a SIEM. A new type fails to compile here. */
@@ -90,11 +93,32 @@ export function ledgerDeed(event: LedgerEvent): Deed | undefined {
     }
     case 'RequestDenied':
       return denied(event)
+    case 'ApprovalAsked':
+    case 'ApprovalGiven':
+    case 'BreakGlassOpened':
+    case 'BreakGlassUsed':
+      return consentDeed(event)
+    case 'AdoptionOrdered': {
+      const { credential, generation, rotation, reason, ticket } = event
+      const about = ticket === null ? reason : `${reason} (ticket ${ticket})`
+      return {
+        class: 'entity',
+        activity: { other: 'Adopt' },
+        entity: { type: 'Credential', uid: `credential/${credential}`, name: credential },
+        message: `the value in use is taken over as generation ${generation}, in ${rotation}: ${about}`,
+      }
+    }
     case 'PoliciesLoaded': {
       const message = `${event.policies.length} policies decide from now on: ${event.policies.join(', ')}`
       const entity = { type: 'Policies', uid: `policies/${event.digest}`, name: 'policies' }
       return { class: 'entity', activity: 'Update', entity, message, severity: 'Low' }
     }
+    case 'DeadKeyUsed':
+      return knockDeed(event)
+    case 'DriftFound':
+    case 'DriftSettlementOrdered':
+    case 'DriftSettled':
+      return driftDeed(event)
     case 'AuditHeartbeat':
       return { class: 'heartbeat', message: `the auditor works; next in ${event.intervalMs} ms` }
     default:

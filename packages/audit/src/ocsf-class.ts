@@ -86,7 +86,20 @@ function complianceFinding(deed: FindingDeed, entry: AuditableEntry) {
 }
 
 function detectionFinding(deed: FindingDeed, entry: AuditableEntry) {
-  return { ...finding(2004, deed, entry), is_alert: true }
+  const detection = { ...finding(2004, deed, entry), is_alert: true }
+  if (!deed.seen) return detection
+  const { address, nodes, count, firstAt, lastAt } = deed.seen
+  const source = address === null ? {} : { src_endpoint: { ip: address } }
+  return {
+    ...detection,
+    finding_info: {
+      ...detection.finding_info,
+      first_seen_time: Date.parse(firstAt),
+      last_seen_time: Date.parse(lastAt),
+    },
+    evidences: nodes.map((name) => ({ ...source, dst_endpoint: { name } })),
+    ...(count > 0 && { count }),
+  }
 }
 
 /** It has no `resources`: what it is about stands in the message and in `unmapped.rekey.credential`. */
@@ -105,13 +118,13 @@ function incidentFinding(deed: IncidentDeed, entry: AuditableEntry) {
 }
 
 function finding(classUid: number, deed: FindingDeed, entry: AuditableEntry) {
-  const { type, uid, name } = deed.resource ?? credentialOf(entry)
+  const { type, uid, name, generation } = deed.resource ?? credentialOf(entry)
   const closed = deed.activity === 'Close'
   return {
     ...heading(classUid, FINDING_ACTIVITIES[deed.activity], deed.severity),
     activity_name: deed.activity,
     finding_info: { uid: deed.uid, title: deed.title, desc: short(deed.message) },
-    resources: [{ type, uid, name }],
+    resources: [{ type, uid, name, ...(generation !== undefined && { version: String(generation) }) }],
     status_id: closed ? 4 : 1,
     status: closed ? 'Resolved' : 'New',
   }

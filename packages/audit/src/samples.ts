@@ -219,6 +219,40 @@ const deniedRequest = {
   errors: [],
   digest: 'sha-256:ab',
 }
+const driftedStore = {
+  store: 'vault',
+  kind: 'foreign' as 'foreign' | 'other-generation' | 'rewritten' | 'missing',
+  governed: '6',
+  seen: '7' as string | null,
+  shows: null as number | null,
+}
+const drift = {
+  type: 'DriftFound' as const,
+  credential: 'chat',
+  drift: 7,
+  generation: 2,
+  stores: [driftedStore],
+  again: false,
+}
+
+const knock = {
+  type: 'DeadKeyUsed' as const,
+  credential: 'chat',
+  generation: 1,
+  keyId: 'chat.g1',
+  rotation: 'chat-g2',
+  address: '203.0.113.9',
+  client: null,
+  declared: false,
+  requests: 1,
+  total: 1,
+  addresses: 1,
+  unlisted: false,
+  nodes: ['n1'],
+  firstAt: '2026-11-21T09:59:59.000Z',
+  lastAt: '2026-11-21T09:59:59.000Z',
+}
+
 const LEDGER_SAMPLES: Samples<LedgerEvent> = {
   EventJudged: (
     [
@@ -322,7 +356,115 @@ const LEDGER_SAMPLES: Samples<LedgerEvent> = {
     { ...deniedRequest, policies: ['broken'], errors: ['integer overflow'], times: 1 },
     { ...deniedRequest, principal: null, action: null, resource: null, policies: [], times: 97 },
   ],
+  ApprovalAsked: [
+    {
+      type: 'ApprovalAsked',
+      approval: 'ap-0123456789ab',
+      action: 'contain',
+      resource: { type: 'Credential', id: 'chat' },
+      blastRadius: 400,
+      reason: 'in a build log',
+      ticket: 'INC-7',
+      expiresAt: '2026-11-21T10:15:00.000Z',
+    },
+  ],
+  ApprovalGiven: [
+    {
+      type: 'ApprovalGiven',
+      approval: 'ap-0123456789ab',
+      requester: 'break-glass/ana',
+      action: 'pause',
+      resource: { type: 'System' },
+      reason: 'ben saw it too',
+    },
+  ],
+  BreakGlassOpened: [
+    {
+      type: 'BreakGlassOpened',
+      token: '0a1b2c3d-0000',
+      person: 'ana',
+      endsAt: '2026-11-21T11:00:00.000Z',
+    },
+  ],
+  BreakGlassUsed: [200, 403, null].map((status) => ({
+    type: 'BreakGlassUsed',
+    use: `use-${status}`,
+    token: '0a1b2c3d-0000',
+    person: 'ana',
+    action: 'contain',
+    resource: { type: 'credential', id: 'chat' },
+    reason: status === 200 ? 'in a build log' : null,
+    ticket: null,
+    address: '10.0.0.7',
+    at: '2026-11-21T09:59:00.000Z',
+    status,
+  })),
   PoliciesLoaded: [{ type: 'PoliciesLoaded', digest: 'sha-256:ab', policies: ['on-call', 'readers-look'] }],
+  DeadKeyUsed: [
+    knock,
+    { ...knock, client: 'batch-jobs', declared: true, requests: 40, total: 41 },
+    { ...knock, address: null, requests: 97, total: 97, addresses: 30, unlisted: true },
+    {
+      ...knock,
+      address: null,
+      requests: 0,
+      total: 0,
+      addresses: 0,
+      unlisted: true,
+      nodes: [],
+      rotation: null,
+    },
+  ],
+  AdoptionOrdered: [
+    {
+      type: 'AdoptionOrdered',
+      credential: 'chat',
+      generation: 1,
+      rotation: 'chat-g1',
+      reason: 'moving under Rekey',
+      ticket: 'OPS-12',
+    },
+    {
+      type: 'AdoptionOrdered',
+      credential: 'chat',
+      generation: 2,
+      rotation: 'chat-g2',
+      reason: 'the stores agree now',
+      ticket: null,
+    },
+  ],
+  DriftFound: [
+    drift,
+    {
+      ...drift,
+      again: true,
+      stores: [
+        { ...driftedStore, kind: 'other-generation', shows: 1 },
+        { ...driftedStore, store: 'aws', kind: 'missing', seen: null },
+      ],
+    },
+    {
+      ...drift,
+      stores: [{ ...driftedStore, kind: 'rewritten', shows: 2 }],
+    },
+  ],
+  DriftSettlementOrdered: [null, 'OPS-13'].map((ticket) => ({
+    type: 'DriftSettlementOrdered',
+    credential: 'chat',
+    drift: 7,
+    generation: 2,
+    rotation: 'chat-g3',
+    reason: 'edited by mistake',
+    ticket,
+  })),
+  DriftSettled: (['rotated', 'offboarded', 'restored'] as const).map((how) => ({
+    type: 'DriftSettled',
+    credential: 'chat',
+    drift: 7,
+    how,
+    generation: how === 'offboarded' ? null : 2,
+    rotation: how === 'rotated' ? 'chat-g3' : null,
+  })),
   AuditHeartbeat: [{ type: 'AuditHeartbeat', intervalMs: 60_000 }],
 }
 
@@ -341,7 +483,16 @@ const streamOf = {
   PauseEnded: 'pause',
   NotificationFailed: 'owner/team-ai',
   RequestDenied: 'policy',
+  ApprovalAsked: 'approval/ap-0123456789ab',
+  ApprovalGiven: 'approval/ap-0123456789ab',
+  BreakGlassOpened: 'break-glass',
+  BreakGlassUsed: 'break-glass',
   PoliciesLoaded: 'policy',
+  DeadKeyUsed: 'credential/chat',
+  AdoptionOrdered: 'credential/chat',
+  DriftFound: 'credential/chat',
+  DriftSettlementOrdered: 'credential/chat',
+  DriftSettled: 'credential/chat',
   AuditHeartbeat: 'audit',
 } satisfies Record<LedgerEvent['type'], string>
 
@@ -367,12 +518,14 @@ export function sampleEntry(event: JournalEvent, stream: string, position: numbe
     actor: 'rotator',
     at: '2026-11-21T10:00:00.123Z',
   }
-  if (!stream.startsWith('rotation/')) return entry
+  if (!/^(rotation|credential)\//.test(stream)) return entry
   const workload = { workload: 'chat', owner: 'team-ai', environment: 'prod', spiffeId: 'spiffe://x/chat' }
+  const credential = { name: 'chat', ...workload }
+  if (stream.startsWith('credential/')) return { ...entry, credential }
   return {
     ...entry,
     rotation: { id: stream.slice('rotation/'.length), credential: 'chat' },
-    credential: { name: 'chat', ...workload },
+    credential,
   }
 }
 

@@ -114,7 +114,16 @@ const LEDGER_TYPES: Record<LedgerEvent['type'], true> = {
   PauseEnded: true,
   NotificationFailed: true,
   RequestDenied: true,
+  ApprovalAsked: true,
+  ApprovalGiven: true,
+  BreakGlassOpened: true,
+  BreakGlassUsed: true,
   PoliciesLoaded: true,
+  DeadKeyUsed: true,
+  AdoptionOrdered: true,
+  DriftFound: true,
+  DriftSettlementOrdered: true,
+  DriftSettled: true,
   AuditHeartbeat: true,
 }
 

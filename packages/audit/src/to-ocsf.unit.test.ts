@@ -196,6 +196,95 @@ describe('a denied request', () => {
   })
 })
 
+describe('a knock with a dead key', () => {
+  const knock = {
+    type: 'DeadKeyUsed' as const,
+    credential: 'chat',
+    generation: 1,
+    keyId: 'chat.g1',
+    rotation: 'chat-g2',
+    address: '203.0.113.9',
+    client: null,
+    declared: true,
+    requests: 1,
+    total: 1,
+    addresses: 1,
+    unlisted: false,
+    nodes: ['n1', 'n2'],
+    firstAt: '2026-11-21T09:59:58.000Z',
+    lastAt: '2026-11-21T09:59:59.000Z',
+  }
+  const about = { stream: 'credential/chat', actor: 'fleet' }
+
+  test('is a finding with credential, generation, node, address and count', () => {
+    expect(recordOf(knock, about)).toMatchObject({
+      class_uid: 2004,
+      activity_name: 'Create',
+      severity: 'High',
+      is_alert: true,
+      count: 1,
+      message:
+        '1 request with generation 1 of chat, which is dead, from 203.0.113.9 (no declared client) at n1, n2; refused',
+      finding_info: {
+        uid: 'knock/chat/1/203.0.113.9',
+        first_seen_time: Date.parse('2026-11-21T09:59:58.000Z'),
+        last_seen_time: Date.parse('2026-11-21T09:59:59.000Z'),
+      },
+      resources: [{ type: 'Credential', uid: 'credential/chat', version: '1' }],
+      evidences: [
+        { src_endpoint: { ip: '203.0.113.9' }, dst_endpoint: { name: 'n1' } },
+        { src_endpoint: { ip: '203.0.113.9' }, dst_endpoint: { name: 'n2' } },
+      ],
+      unmapped: { rekey: { credential: { owner: 'team-ai' } } },
+    })
+  })
+
+  test('that goes on updates it, and a declared client is less severe', () => {
+    const on = recordOf({ ...knock, client: 'batch-jobs', requests: 9, total: 10 }, about)
+    expect(on).toMatchObject({ activity_name: 'Update', severity: 'Medium', count: 9 })
+    expect(on.message).toContain('9 requests')
+    expect(on.message).toContain('203.0.113.9 (batch-jobs)')
+    expect(on.message).toContain('10 in all')
+  })
+
+  test('of many addresses is a sum that says so', () => {
+    const sum = { ...knock, address: null, requests: 40, total: 40, addresses: 40, unlisted: true }
+    const record = recordOf(sum, about)
+    expect(record.message).toContain('from 40 further addresses and from more addresses than are listed')
+    expect(record.evidences[0]).toEqual({ dst_endpoint: { name: 'n1' } })
+  })
+})
+
+test('what somebody changed in a store is one finding until the stores show what was written', () => {
+  const about = { stream: 'credential/chat', actor: 'rotator' }
+  const drift = { credential: 'chat', drift: 7, generation: 2 }
+  const store = { store: 'vault', kind: 'foreign' as const, governed: '6', seen: '7', shows: null }
+  const found = recordOf({ type: 'DriftFound', ...drift, stores: [store], again: false }, about)
+  expect(found).toMatchObject({
+    class_uid: 2003,
+    activity_name: 'Create',
+    severity: 'High',
+    message: 'vault shows an unknown value (version 7 in place of 6); generation 2 is in use',
+    finding_info: { uid: 'drift/chat/7' },
+    resources: [{ uid: 'credential/chat', version: '2' }],
+    compliance: { control: 'Stores show what Rekey wrote', status: 'Fail' },
+  })
+  const rewritten = { ...store, kind: 'rewritten' as const, shows: 2 }
+  const again = recordOf({ type: 'DriftFound', ...drift, stores: [rewritten], again: true }, about)
+  expect(again).toMatchObject({ activity_name: 'Update', severity: 'Low' })
+  const settled = recordOf(
+    { type: 'DriftSettled', ...drift, how: 'rotated', generation: 3, rotation: 'chat-g3' },
+    about,
+  )
+  expect(settled).toMatchObject({
+    activity_name: 'Close',
+    status: 'Resolved',
+    message: 'a rotation has replaced what was there (chat-g3)',
+    finding_info: { uid: 'drift/chat/7' },
+    compliance: { status: 'Pass' },
+  })
+})
+
 describe('an emergency', () => {
   const cause = { kind: 'order' as const, actor: 'operator/ana', reason: 'in a log' }
   const [routine] = sampleEntries()

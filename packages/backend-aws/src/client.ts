@@ -2,41 +2,47 @@ import {
   CreateSecretCommand,
   DescribeSecretCommand,
   GetSecretValueCommand,
+  ListSecretVersionIdsCommand,
   PutSecretValueCommand,
   SecretsManagerClient,
   UpdateSecretVersionStageCommand,
 } from '@aws-sdk/client-secrets-manager'
-import { fromIni } from '@aws-sdk/credential-provider-ini'
 import { RekeyError, Secret } from '@rekey/contracts'
-import { rebuilt } from './failure.ts'
-
-/** Bounds one call. A `Call` of the contracts fits. */
-export type Bound = { signal?: AbortSignal }
-
-export type AwsConnection = {
-  region: string
-  /** A shared-credentials file; without it the SDK's own chain (environment, profile, container, instance). */
-  credentialsFile?: string
-  profile?: string
-  /** Only for an emulator or a private endpoint; else AWS_ENDPOINT_URL, else AWS. */
-  endpoint?: string
-  /** The longest time for one request, also where the caller's signal allows more. */
-  timeoutMs?: number
-}
+import { type AwsConnection, type Bound, boundBy, clientOptions, ignore, quotaOf } from './connection.ts'
 
 /** Version id → staging labels. AWS leaves out versions without a label. */
 export type Labels = ReadonlyMap<string, readonly string[]>
 
-export type SecretVersion = { versionId: string; labels: readonly string[]; text: Secret }
+/** `binary`: it has no text. */
+export type SecretVersion = { versionId: string; labels: readonly string[]; text: Secret; binary?: true }
+
+/** `createdAt` is AWS's clock, milliseconds since the epoch; 0: not known. */
+export type VersionMark = { versionId: string; labels: readonly string[]; createdAt: number }
+
+/** How far a region has come with the replica of a secret, in AWS's words: InSync, InProgress, Failed. */
+type Replication = ReadonlyMap<string, string>
 
 /**
- * The five calls of Secrets Manager that the store needs. Throws RekeyError only. One request each: repeats are the
+ * The calls of Secrets Manager that the store needs. Throws RekeyError only. One request each: repeats are the
  * ledger's to decide, so the SDK's own are off.
  */
 export type SecretsManager = {
-  create(secretId: string, token: string, text: Secret, bound?: Bound): Promise<void>
+  create(
+    secretId: string,
+    token: string,
+    text: Secret,
+    bound?: Bound,
+    replicas?: readonly string[],
+  ): Promise<void>
   /** Undefined: there is no such secret. */
   labels(secretId: string, bound?: Bound): Promise<Labels | undefined>
+  /**
+   * With those that have no label. Undefined: there is no such secret. Where we have no right to list them: those that
+   * have a label, without their times.
+   */
+  versions(secretId: string, bound?: Bound): Promise<readonly VersionMark[] | undefined>
+  /** By region. Undefined: there is no such secret. */
+  replication(secretId: string, bound?: Bound): Promise<Replication | undefined>
   /** Undefined: no such secret, version or label. Always by version or label, never by default. */
   get(
     secretId: string,
@@ -61,49 +67,75 @@ export type SecretsManager = {
   close(): void
 }
 
-const TIMEOUT_MS = 10_000
-/** The SDK asks again for credentials that end in less than 5 minutes; so a file is read again every 30 seconds. */
-const CREDENTIALS_MS = 5 * 60_000 + 30_000
-
 export function connectSecretsManager(connection: AwsConnection): SecretsManager {
-  const client = new SecretsManagerClient({
-    region: connection.region,
-    maxAttempts: 1,
-    // The SDK's own loggers print inputs at debug level, values included.
-    logger: { trace: silent, debug: silent, info: silent, warn: silent, error: silent },
-    ...(connection.endpoint !== undefined && { endpoint: connection.endpoint }),
-    ...(connection.credentialsFile !== undefined && {
-      credentials: fileCredentials(connection.credentialsFile, connection.profile ?? 'default'),
-    }),
-  })
+  const client = new SecretsManagerClient(clientOptions(connection))
+  const within = boundBy(connection)
+  const quota = {
+    write: quotaOf(connection, 'write'),
+    list: quotaOf(connection, 'list'),
+    read: quotaOf(connection, 'read'),
+  }
+  /** Policies of the release before did not give the right to. */
+  let mayList = true
 
-  /** Only an abort bounds an SDK call: its request timeout warns, and a dripping body outlives it. */
-  async function within<T>(
-    what: string,
-    bound: Bound,
-    work: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
-    const deadline = AbortSignal.timeout(connection.timeoutMs ?? TIMEOUT_MS)
-    const signal = bound.signal ? AbortSignal.any([bound.signal, deadline]) : deadline
-    const late = new RekeyError('backend_timeout', `${what}: AWS did not answer before the deadline`)
-    if (signal.aborted) throw late
-    let cut: (() => void) | undefined
-    const cutOff = new Promise<never>((_, reject) => {
-      cut = () => reject(late)
-      signal.addEventListener('abort', cut, { once: true })
-    })
-    try {
-      return await Promise.race([work(signal), cutOff])
-    } catch (error) {
-      if (signal.aborted) throw late
-      throw rebuilt(error, what)
-    } finally {
-      if (cut) signal.removeEventListener('abort', cut)
+  async function describe(SecretId: string, bound: Bound) {
+    const what = `describe the secret ${SecretId}`
+    const command = new DescribeSecretCommand({ SecretId })
+    const described = await within(
+      what,
+      bound,
+      (abortSignal) => client.send(command, { abortSignal }),
+      quota.read,
+    ).catch(ignore('not_found'))
+    if (!described) return undefined
+    if (described.DeletedDate) {
+      throw new RekeyError(
+        'not_found',
+        `${what}: it is scheduled for deletion; restore it or use another name`,
+      )
     }
+    if (!described.ARN) throw new RekeyError('bad_response', `${what}: AWS sent an empty answer`)
+    return described
+  }
+
+  async function labelsOf(secretId: string, bound: Bound): Promise<Labels | undefined> {
+    const described = await describe(secretId, bound)
+    return described && new Map(Object.entries(described.VersionIdsToStages ?? {}))
+  }
+
+  async function list(SecretId: string, bound: Bound): Promise<VersionMark[] | undefined> {
+    const what = `list the versions of the secret ${SecretId}`
+    const marks: VersionMark[] = []
+    let NextToken: string | undefined
+    do {
+      const command = new ListSecretVersionIdsCommand({
+        SecretId,
+        IncludeDeprecated: true,
+        MaxResults: 100,
+        ...(NextToken !== undefined && { NextToken }),
+      })
+      const page = await within(
+        what,
+        bound,
+        (abortSignal) => client.send(command, { abortSignal }),
+        quota.list,
+      ).catch(ignore('not_found'))
+      if (!page) return undefined
+      if (!page.ARN) throw new RekeyError('bad_response', `${what}: AWS sent an empty answer`)
+      for (const { VersionId, VersionStages, CreatedDate } of page.Versions ?? [])
+        if (VersionId)
+          marks.push({
+            versionId: VersionId,
+            labels: VersionStages ?? [],
+            createdAt: CreatedDate?.getTime() ?? 0,
+          })
+      NextToken = page.NextToken
+    } while (NextToken)
+    return marks
   }
 
   return {
-    async create(SecretId, token, text, bound = {}) {
+    async create(SecretId, token, text, bound = {}, replicas = []) {
       const what = `create the secret ${SecretId}`
       const command = new CreateSecretCommand({
         Name: SecretId,
@@ -111,41 +143,56 @@ export function connectSecretsManager(connection: AwsConnection): SecretsManager
         SecretString: text.reveal(),
         Description: 'Rotated by Rekey',
         Tags: [{ Key: 'rekey', Value: 'managed' }],
+        ...(replicas.length > 0 && { AddReplicaRegions: replicas.map((Region) => ({ Region })) }),
       })
-      await within(what, bound, (abortSignal) => client.send(command, { abortSignal })).catch(
+      await within(what, bound, (abortSignal) => client.send(command, { abortSignal }), quota.write).catch(
         ignore('already_exists'),
       )
     },
 
-    async labels(SecretId, bound = {}) {
-      const what = `describe the secret ${SecretId}`
-      const command = new DescribeSecretCommand({ SecretId })
-      const described = await within(what, bound, (abortSignal) =>
-        client.send(command, { abortSignal }),
-      ).catch(ignore('not_found'))
-      if (!described) return undefined
-      if (described.DeletedDate) {
-        throw new RekeyError(
-          'not_found',
-          `${what}: it is scheduled for deletion; restore it or use another name`,
-        )
+    labels: (secretId, bound = {}) => labelsOf(secretId, bound),
+
+    async versions(secretId, bound = {}) {
+      let isDenied = false
+      if (mayList) {
+        try {
+          return await list(secretId, bound)
+        } catch (error) {
+          if (!RekeyError.is(error)) throw error
+          // The second may be said of a secret that is being deleted, which `describe` says better.
+          if (!['permission_denied', 'invalid_configuration'].includes(error.code)) throw error
+          isDenied = error.code === 'permission_denied'
+        }
       }
-      if (!described.ARN) throw new RekeyError('bad_response', `${what}: AWS sent an empty answer`)
-      return new Map(Object.entries(described.VersionIdsToStages ?? {}))
+      const labels = await labelsOf(secretId, bound)
+      // Who may describe it lacks that right alone.
+      if (isDenied) mayList = false
+      return labels && [...labels].map(([versionId, held]) => ({ versionId, labels: held, createdAt: 0 }))
+    },
+
+    async replication(secretId, bound = {}) {
+      const described = await describe(secretId, bound)
+      return (
+        described && new Map(described.ReplicationStatus?.map((at) => [at.Region ?? '', at.Status ?? '']))
+      )
     },
 
     async get(SecretId, at, bound = {}) {
       const what = `read the secret ${SecretId}`
       const which = 'label' in at ? { VersionStage: at.label } : { VersionId: at.versionId }
       const command = new GetSecretValueCommand({ SecretId, ...which })
-      const found = await within(what, bound, (abortSignal) => client.send(command, { abortSignal })).catch(
-        ignore('not_found'),
-      )
+      const found = await within(
+        what,
+        bound,
+        (abortSignal) => client.send(command, { abortSignal }),
+        quota.read,
+      ).catch(ignore('not_found'))
       if (!found) return undefined
       if (!found.VersionId) throw new RekeyError('bad_response', `${what}: AWS sent an empty answer`)
       // A binary value is not ours; an empty text is read as a foreign one.
       const text = Secret.of(found.SecretString ?? '')
-      return { versionId: found.VersionId, labels: found.VersionStages ?? [], text }
+      const version = { versionId: found.VersionId, labels: found.VersionStages ?? [], text }
+      return found.SecretBinary === undefined ? version : { ...version, binary: true }
     },
 
     async put(SecretId, { token, text, labels }, bound = {}) {
@@ -157,13 +204,32 @@ export function connectSecretsManager(connection: AwsConnection): SecretsManager
         VersionStages: labels,
       })
       try {
-        const made = await within(what, bound, (abortSignal) => client.send(command, { abortSignal }))
+        const made = await within(
+          what,
+          bound,
+          (abortSignal) => client.send(command, { abortSignal }),
+          quota.write,
+        )
         // Also an answer without labels: who needs to know more reads the version.
         const has = (label: string) => made.VersionStages?.includes(label)
         if (made.VersionId === token) return labels.every(has) ? 'done' : 'repeated'
       } catch (error) {
         if (RekeyError.is(error) && error.code === 'already_exists') return 'taken'
         if (RekeyError.is(error) && error.code === 'not_found') return 'absent'
+        if (RekeyError.is(error) && error.code === 'invalid_configuration') {
+          // AWS says the same of a secret that is being deleted, which `describe` says better, and of a replica.
+          const primary = (await describe(SecretId, bound))?.PrimaryRegion
+          if (primary && primary !== connection.region)
+            throw new RekeyError(
+              'invalid_configuration',
+              `${what}: in ${connection.region} it is a replica; give the region of its primary, ${primary}`,
+            )
+        }
+        if (RekeyError.is(error) && error.code === 'quota_exhausted')
+          throw new RekeyError(
+            'quota_exhausted',
+            `${error.message}: a secret has 100 versions and 20 labels at most, and AWS removes no version that has a label or is younger than a day`,
+          )
         throw error
       }
       throw new RekeyError('bad_response', `${what}: AWS sent another version id than was asked for`)
@@ -178,7 +244,12 @@ export function connectSecretsManager(connection: AwsConnection): SecretsManager
         ...(to !== undefined && { MoveToVersionId: to }),
       })
       try {
-        const moved = await within(what, bound, (abortSignal) => client.send(command, { abortSignal }))
+        const moved = await within(
+          what,
+          bound,
+          (abortSignal) => client.send(command, { abortSignal }),
+          quota.write,
+        )
         if (moved.ARN) return 'done'
       } catch (error) {
         const refused = RekeyError.is(error) && ['invalid_configuration', 'not_found'].includes(error.code)
@@ -191,21 +262,3 @@ export function connectSecretsManager(connection: AwsConnection): SecretsManager
     close: () => client.destroy(),
   }
 }
-
-/** Read again every 30 seconds, because this credential is rotated like any other. */
-function fileCredentials(filepath: string, profile: string) {
-  return async () => {
-    const read = fromIni({ filepath, profile, ignoreCache: true })
-    const found = await read()
-    return { ...found, expiration: found.expiration ?? new Date(Date.now() + CREDENTIALS_MS) }
-  }
-}
-
-function ignore(code: RekeyError['code']): (error: unknown) => undefined {
-  return (error) => {
-    if (RekeyError.is(error) && error.code === code) return undefined
-    throw error
-  }
-}
-
-function silent(): void {}

@@ -1,15 +1,19 @@
-import { type ErrorCode, RekeyError } from '@rekey/contracts'
+import { type ErrorCode, RekeyError, untrustedCertificate } from '@rekey/contracts'
 
 /** By name, never by status: AWS says 400 for nearly everything. */
 const NAMES: Record<string, ErrorCode> = {
   ResourceNotFoundException: 'not_found',
+  NoSuchEntityException: 'not_found',
+  NoSuchEntity: 'not_found',
+  EntityTemporarilyUnmodifiableException: 'throttled',
   ResourceExistsException: 'already_exists',
   InvalidParameterException: 'invalid_configuration',
   InvalidRequestException: 'invalid_configuration',
   ValidationException: 'invalid_configuration',
   MalformedPolicyDocumentException: 'invalid_configuration',
   PreconditionNotMetException: 'invalid_configuration',
-  LimitExceededException: 'throttled',
+  LimitExceededException: 'quota_exhausted',
+  LimitExceeded: 'quota_exhausted',
   ThrottlingException: 'throttled',
   Throttling: 'throttled',
   ThrottledException: 'throttled',
@@ -27,6 +31,7 @@ const NAMES: Record<string, ErrorCode> = {
   ExpiredToken: 'permission_denied',
   ExpiredTokenException: 'permission_denied',
   OptInRequired: 'permission_denied',
+  RegionDisabledException: 'invalid_configuration',
   DecryptionFailure: 'permission_denied',
   EncryptionFailure: 'permission_denied',
   CredentialsProviderError: 'permission_denied',
@@ -39,6 +44,20 @@ const NAMES: Record<string, ErrorCode> = {
   TimeoutError: 'backend_timeout',
 }
 
+const THROTTLES = new Set([
+  'ThrottlingException',
+  'Throttling',
+  'ThrottledException',
+  'TooManyRequestsException',
+  'RequestLimitExceeded',
+  'SlowDown',
+])
+
+/** AWS asks for fewer calls of this account and region, whichever secret they are about. */
+export function isThrottle(error: unknown): boolean {
+  return THROTTLES.has(wordOf(error, 'name') ?? '') || statusOf(error) === 429
+}
+
 /**
  * A new error about `what` we were doing. Nothing of the SDK's error is kept but its name and code: messages can
  * quote the body, and a parse error always does.
@@ -47,10 +66,13 @@ export function rebuilt(error: unknown, what: string): RekeyError {
   if (RekeyError.is(error)) return error
   // The code before the name: the SDK names a cut connection (ECONNRESET, EPIPE) TimeoutError.
   const code = wordOf(error, 'code')
+  const untrusted = code && untrustedCertificate(code)
+  if (untrusted) return new RekeyError('backend_unavailable', `${what}: ${untrusted}`)
   if (code && /^(E[A-Z]+|ERR_[A-Z_]+)$/.test(code)) {
+    const hint = code === 'ENOTFOUND' ? '; is there such a region?' : ''
     return new RekeyError(
       'backend_unavailable',
-      `${what}: AWS could not be reached, or cut the call (${code})`,
+      `${what}: AWS could not be reached, or cut the call (${code})${hint}`,
     )
   }
   const name = wordOf(error, 'name')

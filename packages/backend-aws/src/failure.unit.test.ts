@@ -1,6 +1,6 @@
 import { expectNoLeak, plantedSecret } from '@rekey/testing'
 import { expect, test } from 'vitest'
-import { rebuilt } from './failure.ts'
+import { isThrottle, rebuilt } from './failure.ts'
 
 const named = (name: string, more: object = {}) => Object.assign(new Error('x'), { name, ...more })
 
@@ -37,4 +37,29 @@ test('keeps nothing that the server or a parser said', () => {
     cause: new Error(secret.reveal()),
   })
   expectNoLeak(rebuilt(raw, 'read the secret x'), secret)
+})
+
+test.each([
+  ['ThrottlingException', 400, true],
+  ['Strange', 429, true],
+  // Of one secret or one user, and nothing that a pause of all would help.
+  ['LimitExceededException', 400, false],
+  ['EntityTemporarilyUnmodifiableException', 409, false],
+  ['InternalServiceError', 500, false],
+])('%s with %i asks for fewer calls: %s', (name, httpStatusCode, is) => {
+  expect(isThrottle(named(name, { $metadata: { httpStatusCode } }))).toBe(is)
+})
+
+test('a used-up quota is no throttling', () => {
+  expect(rebuilt(named('LimitExceededException'), 'try').code).toBe('quota_exhausted')
+})
+
+test('a region that no name leads to is asked about', () => {
+  expect(rebuilt(named('Error', { code: 'ENOTFOUND' }), 'try').message).toMatch(/is there such a region\?$/)
+})
+
+test('a certificate that is not trusted is no answer of AWS', () => {
+  const error = rebuilt(named('Error', { code: 'CERT_HAS_EXPIRED' }), 'try')
+  expect(error.code).toBe('backend_unavailable')
+  expect(error.message).toMatch(/not trusted \(CERT_HAS_EXPIRED\)/)
 })

@@ -10,6 +10,7 @@ import {
 import { call, drip, plantedSecret, safeErrorOf, startFaultProxy, startHttpServer } from '@rekey/testing'
 import { expect, inject, onTestFinished, test } from 'vitest'
 import { connectSecretsManager } from './client.ts'
+import { awsQuotas } from './quota.ts'
 import { TOMBSTONE, WITHDRAWN } from './secret-string.ts'
 import { secretsManagerStore } from './secrets-manager-store.ts'
 import { generationVersion, withdrawalVersion } from './version-id.ts'
@@ -20,15 +21,120 @@ const connect = (endpoint: string, credentialsFile = rotatorsFile) =>
   connectSecretsManager({ region: awsRegion, endpoint, credentialsFile })
 const value = (generation: number) => ({ generation, keyId: `key-${generation}`, value: plantedSecret() })
 
-test('costs five calls for a rotation', async () => {
+test('costs four calls until readers have the new value, and three to end the old one', async () => {
   const proxy = await startFaultProxy(awsEndpoint)
   const store = secretsManagerStore(connect(proxy.url), { secretId: `layout/${randomUUID()}` })
+  await store.stage(value(1), call('r1.stage.s'))
+  let current = await store.promote(1, undefined, call('r1.promote.s'))
+  // The third finds what the second left.
+  for (const generation of [2, 3]) {
+    proxy.heal()
+    await store.stage(value(generation), call(`r${generation}.stage.s`))
+    current = await store.promote(generation, current, call(`r${generation}.promote.s`))
+    expect(proxy.count).toBe(4)
+    proxy.heal()
+    await store.destroy(generation - 1, call(`r${generation}.destroy.s`))
+    expect(proxy.count).toBe(3)
+  }
+  await proxy.close()
+})
+
+test('leaves AWSPENDING on what is current, as AWS allows, and calls it pending no more', async () => {
+  const secretId = `layout/${randomUUID()}`
+  const client = connect(awsEndpoint)
+  const store = secretsManagerStore(client, { secretId })
+  await store.stage(value(1), call('r1.stage.s'))
+  const first = await store.promote(1, undefined, call('r1.promote.s'))
+  expect((await client.labels(secretId))?.get(first)?.toSorted()).toEqual([
+    'AWSCURRENT',
+    'AWSPENDING',
+    'REKEY-1',
+  ])
+  expect(await store.list(call('list'))).toEqual([
+    { storeVersion: first, labels: ['current'], generation: 1 },
+  ])
+  const second = await store.stage(value(2), call('r2.stage.s'))
+  expect((await client.labels(secretId))?.get(first)?.toSorted()).toEqual(['AWSCURRENT', 'REKEY-1'])
+  await store.promote(2, first, call('r2.promote.s'))
+  await store.withdraw(2, call('r2.withdraw.s'))
+  // It is not current any more, and was never taken for staged.
+  expect(await store.list(call('list'))).toContainEqual({
+    storeVersion: second.storeVersion,
+    labels: ['previous'],
+    generation: 2,
+  })
+  await store.stage(value(3), call('r3.stage.s'))
+})
+
+test('stops routine work before the secret is full of versions, and lets emergencies go on', async () => {
+  const secretId = `layout/${randomUUID()}`
+  const client = connect(awsEndpoint)
+  const store = secretsManagerStore(client, { secretId })
+  await store.stage(value(1), call('r1.stage.s'))
+  const first = await store.promote(1, undefined, call('r1.promote.s'))
+  // Two are there; these lose their label to the next one.
+  for (let n = 0; n < 88; n++)
+    await client.put(secretId, { token: randomUUID(), text: plantedSecret(), labels: ['BYHAND'] })
+  const next = value(2)
+  const full = await safeErrorOf(store.stage(next, call('r2.stage.s')), next.value)
+  expect(full).toMatchObject({ code: 'quota_exhausted', retryable: true })
+  expect(full.message).toMatch(/has 90 versions .*last 10 .*there is room again at /)
+  const urgent = (key: string) => ({ ...call(key), urgent: true })
+  await store.stage(next, urgent('r2.stage.s'))
+  const second = await store.promote(2, first, urgent('r2.promote.s'))
+  await store.withdraw(2, call('r2.withdraw.s'))
+  await store.restore({ ...value(1) }, call('r2.restore.s'))
+  for (let n = 0; n < 7; n++)
+    await client.put(secretId, { token: randomUUID(), text: plantedSecret(), labels: ['BYHAND'] })
+  expect((await safeErrorOf(store.stage(value(3), urgent('r3.stage.s')))).message).toMatch(/100 versions/)
+  // AWS's own words, where nobody looked before.
+  const put = client.put(secretId, { token: randomUUID(), text: plantedSecret(), labels: ['BYHAND'] })
+  expect(await safeErrorOf(put)).toMatchObject({ code: 'quota_exhausted' })
+  expect(second).toBe(generationVersion(secretId, 2))
+})
+
+test('gets on without the right to list versions, which older policies did not give', async () => {
+  const proxy = await startFaultProxy(awsEndpoint)
+  const secretId = `layout/${randomUUID()}`
+  const store = secretsManagerStore(connect(proxy.url), { secretId })
+  proxy.arm(1, {
+    kind: 'answer',
+    status: 400,
+    headers: { 'content-type': 'application/x-amz-json-1.1' },
+    body: JSON.stringify({ __type: 'AccessDeniedException', message: 'no' }),
+  })
   await store.stage(value(1), call('r1.stage.s'))
   const first = await store.promote(1, undefined, call('r1.promote.s'))
   proxy.heal()
   await store.stage(value(2), call('r2.stage.s'))
+  // It is not asked for again.
+  expect(proxy.count).toBe(2)
   await store.promote(2, first, call('r2.promote.s'))
-  expect(proxy.count).toBe(5)
+  await proxy.close()
+})
+
+test('makes a pause for all clients of an account and region when AWS asks for one', async () => {
+  const proxy = await startFaultProxy(awsEndpoint)
+  const quotas = awsQuotas()
+  const [one, other] = [1, 2].map(() =>
+    connectSecretsManager({ region: awsRegion, endpoint: proxy.url, credentialsFile: rotatorsFile, quotas }),
+  )
+  const secretId = `layout/${randomUUID()}`
+  const put = (client = one, labels = ['BYHAND']) =>
+    client?.put(secretId, { token: randomUUID(), text: plantedSecret(), labels })
+  await one?.create(secretId, randomUUID(), plantedSecret())
+  proxy.arm(1, {
+    kind: 'answer',
+    status: 400,
+    headers: { 'content-type': 'application/x-amz-json-1.1' },
+    body: JSON.stringify({ __type: 'ThrottlingException', message: 'Rate exceeded' }),
+  })
+  expect(await safeErrorOf(put() ?? Promise.resolve())).toMatchObject({ code: 'throttled' })
+  const before = performance.now()
+  expect(await put(other)).toBe('done')
+  expect(performance.now() - before).toBeGreaterThan(300)
+  expect(proxy.count).toBe(2)
+  for (const client of [one, other]) client?.close()
   await proxy.close()
 })
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Secret } from '@rekey/contracts'
 import { plantedSecret, proxyFaults, startFaultProxy, testStore } from '@rekey/testing'
 import { afterAll, inject } from 'vitest'
 import { connectSecretsManager } from './client.ts'
@@ -43,6 +44,16 @@ testStore('aws-secrets-manager', async () => {
     }),
     foreignPending: () => byHand('AWSPENDING'),
     foreignCurrent: () => byHand('AWSCURRENT'),
+    async liveByHand(value) {
+      const text = Secret.of(JSON.stringify({ value: value.reveal() }))
+      const labels = ['AWSCURRENT']
+      if ((await sound.put(secretId, { token: randomUUID(), text, labels })) === 'absent')
+        await sound.create(secretId, randomUUID(), text)
+    },
+    async liveValue() {
+      const found = await sound.get(secretId, { label: 'AWSCURRENT' })
+      return found && Secret.of(JSON.parse(found.text.reveal()).value)
+    },
     async close() {
       for (const client of [broken, sound, stranger]) client.close()
       await proxy.close()

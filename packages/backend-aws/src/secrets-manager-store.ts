@@ -1,12 +1,27 @@
 import {
+  type Call,
   type ListedVersion,
   type ReadValue,
   RekeyError,
+  type Secret,
   type Store,
   type StoredValue,
 } from '@rekey/contracts'
-import type { Bound, Labels, SecretsManager, SecretVersion } from './client.ts'
-import { EMPTY, secretString, storedValueOf, TOMBSTONE, WITHDRAWN } from './secret-string.ts'
+import type { Labels, SecretsManager, SecretVersion, VersionMark } from './client.ts'
+import type { Bound } from './connection.ts'
+import { type Replica, reachReplicas } from './replicas.ts'
+import { checkRoom } from './room.ts'
+import {
+  EMPTY,
+  isBlankText,
+  liveValueOf,
+  othersBeside,
+  secretString as secretText,
+  shownValueOf,
+  storedValueOf as storedIn,
+  TOMBSTONE,
+  withdrawnBeside,
+} from './secret-string.ts'
 import { emptyVersion, generationVersion, restoreVersion, withdrawalVersion } from './version-id.ts'
 
 const PENDING = 'AWSPENDING'
@@ -25,12 +40,16 @@ const LABELS: Record<string, 'pending' | 'current' | 'previous'> = {
   [PREVIOUS]: 'previous',
 }
 /** Stays on a generation's version until it is destroyed: AWS's own labels move on. */
-const keep = (generation: number) => `REKEY-${generation}`
+const KEEP = 'REKEY-'
+const keep = (generation: number) => `${KEEP}${generation}`
 
 /**
- * A credential in AWS Secrets Manager. A rotation costs five calls: describe and put to stage; describe, move
- * AWSCURRENT and drop AWSPENDING to promote.
+ * A credential in AWS Secrets Manager. A rotation costs four calls until readers have the new value, two of them writes:
+ * list and put to stage; describe and move AWSCURRENT to promote. The end of the old value costs three more: describe, and
+ * each of its two labels taken away.
  *
+ * - AWSPENDING stays on what was promoted, as AWS allows, until the next staging takes it: one write less. Beside
+ *   AWSCURRENT or AWSPREVIOUS it says nothing.
  * - The version id of a generation follows from its name alone, so AWS itself lets the first staged value win.
  * - Promotion is a compare-and-set: AWS moves AWSCURRENT only off the version that we name.
  * - AWS makes the very first version of a secret current, whatever label is asked for. A first version without a
@@ -39,13 +58,31 @@ const keep = (generation: number) => `REKEY-${generation}`
  *   While it is there, its id is in use, so that its generation cannot be staged again. So each generation has a label
  *   of its own, beside those of AWS, from its staging until it is destroyed.
  * - A withdrawal moves AWSCURRENT to a version without a value, by the same compare-and-set.
+ * - `field` is where readers find the value, with others beside it. These are taken over from what is current, which costs
+ *   one call more to stage.
  */
-export function secretsManagerStore(client: SecretsManager, ref: { secretId: string }): Store {
-  const { secretId } = ref
+export function secretsManagerStore(
+  client: SecretsManager,
+  ref: { secretId: string; field?: string | undefined; replicas?: readonly Replica[] },
+): Store {
+  const { secretId, field, replicas = [] } = ref
   const empty = emptyVersion(secretId)
   const versionOf = (generation: number) => generationVersion(secretId, generation)
 
   const foreign = (why: string) => new RekeyError('foreign_writer', `secret ${secretId}: ${why}`)
+
+  const storedValueOf = (text: Secret) => storedIn(text, field)
+
+  /** What readers find beside the value now. */
+  async function othersNow(bound: Bound): Promise<Record<string, unknown>> {
+    if (field === undefined) return {}
+    const current = await client.get(secretId, { label: CURRENT }, bound)
+    return current ? othersBeside(current.text, field) : {}
+  }
+
+  async function secretString(value: StoredValue, bound: Bound): Promise<Secret> {
+    return secretText(value, field, await othersNow(bound))
+  }
 
   function readValueOf(found: SecretVersion): ReadValue {
     const stored = storedValueOf(found.text)
@@ -58,11 +95,23 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
     return found && storedValueOf(found.text)?.generation
   }
 
+  /** Known by its name alone, without reading it: nobody else's version has the id of a generation. */
+  function ownGeneration(versionId: string, labels: readonly string[]): number | undefined {
+    const kept = labels.find((label) => label.startsWith(KEEP))
+    const generation = Number(kept?.slice(KEEP.length))
+    return kept && versionOf(generation) === versionId ? generation : undefined
+  }
+
+  /** What is shown in this region is shown in the others, too. Throws where it is not yet. */
+  const shownEverywhere = (versionId: string, bound: Bound) =>
+    reachReplicas({ client, secretId, versionId, replicas }, bound)
+
   /** The versions, other than its own, that hold a generation: those put back by `restore`. */
   async function restoredCopies(generation: number, labels: Labels, bound: Bound): Promise<SecretVersion[]> {
     const copies: SecretVersion[] = []
-    for (const versionId of labels.keys()) {
-      if (versionId === versionOf(generation) || versionId === empty) continue
+    for (const [versionId, held] of labels) {
+      if (versionId === empty || ownGeneration(versionId, held) !== undefined) continue
+      if (versionId === versionOf(generation)) continue
       const found = await client.get(secretId, { versionId }, bound)
       if (found && storedValueOf(found.text)?.generation === generation) copies.push(found)
     }
@@ -70,16 +119,18 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
   }
 
   async function makeEmpty(labels: Labels | undefined, bound: Bound): Promise<void> {
-    if (!labels) await client.create(secretId, empty, EMPTY, bound)
+    const regions = replicas.map(({ region }) => region)
+    if (!labels) await client.create(secretId, empty, EMPTY, bound, regions)
     else if (labels.size === 0)
       await client.put(secretId, { token: empty, text: EMPTY, labels: [CURRENT] }, bound)
   }
 
   /** Our own older leftover may lose the label: its retirement destroys it anyway. Nobody else's may. */
   async function checkPending(labels: Labels, value: StoredValue, bound: Bound): Promise<void> {
-    const pending = versionWith(labels, PENDING)
+    const pending = pendingIn(labels)
     if (pending === undefined) return
-    const generation = await generationAt(pending, bound)
+    const generation =
+      ownGeneration(pending, labels.get(pending) ?? []) ?? (await generationAt(pending, bound))
     if (generation === undefined || pending !== versionOf(generation)) {
       throw foreign(`version ${pending} is pending, and Rekey did not write it`)
     }
@@ -113,17 +164,56 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
     }
   }
 
+  async function promoteHere(
+    generation: number,
+    expected: string | undefined,
+    call: Call,
+    over: readonly number[],
+  ): Promise<string> {
+    const versionId = versionOf(generation)
+    const labels = (await client.labels(secretId, call)) ?? new Map<string, string[]>()
+    const current = versionWith(labels, CURRENT)
+    if (current === versionId) return versionId
+    if (current !== (expected ?? (current === undefined ? undefined : empty))) {
+      // The generation may be current by a version that `restore` wrote.
+      const held = current === undefined ? undefined : await generationAt(current, call)
+      if (current && held === generation) return current
+      if (held === undefined || !over.includes(held))
+        throw foreign(`AWSCURRENT is on ${current ?? 'no version'}, not on ${expected ?? 'none'} as expected`)
+    }
+    if (!labels.get(versionId)?.includes(PENDING)) {
+      if (current && (await generationAt(current, call)) === generation) return current
+      const pending = pendingIn(labels)
+      if (pending) throw foreign(`version ${pending} took AWSPENDING away`)
+      // Its label may be gone (an old generation, or one that lost it); a version still there can be promoted.
+      if (isGone(labels.get(versionId))) {
+        throw new RekeyError(
+          'value_lost',
+          `secret ${secretId} has no pending value of generation ${generation}`,
+        )
+      }
+    }
+    const move = { label: CURRENT, to: versionId, ...(current !== undefined && { from: current }) }
+    if ((await client.moveLabel(secretId, move, call)) === 'refused') {
+      const now = versionWith((await client.labels(secretId, call)) ?? new Map(), CURRENT)
+      if (now !== versionId) throw foreign(`AWSCURRENT went to ${now ?? 'no version'} in mid-promotion`)
+    }
+    return versionId
+  }
+
   return {
     kind: 'aws-secrets-manager',
 
     async stage(value, call) {
       const versionId = versionOf(value.generation)
-      const labels = await client.labels(secretId, call)
+      const versions = await client.versions(secretId, call)
+      const labels = versions && labelled(versions)
       if (!labels?.has(versionId)) {
         if (labels) await checkPending(labels, value, call)
+        if (versions) checkRoom(`secret ${secretId}`, versions, call.urgent)
         if (!labels || labels.size === 0) await makeEmpty(labels, call)
         const marks = [PENDING, keep(value.generation)]
-        const version = { token: versionId, text: secretString(value), labels: marks }
+        const version = { token: versionId, text: await secretString(value, call), labels: marks }
         const put = await client.put(secretId, version, call)
         if (put === 'done') return { ...value, storeVersion: versionId }
         if (put === 'absent')
@@ -160,42 +250,42 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
       return current && !isBlank(current) ? readValueOf(current) : undefined
     },
 
+    async readLive(call) {
+      const labels = await client.labels(secretId, call)
+      const pending = labels && pendingIn(labels)
+      if (pending !== undefined) {
+        const generation = await generationAt(pending, call)
+        if (generation === undefined || pending !== versionOf(generation))
+          throw foreign(`version ${pending} is pending, and Rekey did not write it`)
+      }
+      const current = labels && (await client.get(secretId, { label: CURRENT }, call))
+      if (!current || isBlank(current)) return undefined
+      const where = `secret ${secretId}`
+      if (current.binary)
+        throw new RekeyError('not_adoptable', `${where} is binary: Rekey's values are texts, in JSON`)
+      return { value: liveValueOf(current.text, field, where), storeVersion: current.versionId }
+    },
+
+    async readShown(call) {
+      const current = await client.get(secretId, { label: CURRENT }, call).catch(async (error) => {
+        if (!RekeyError.is(error) || error.code !== 'invalid_configuration') throw error
+        // AWS says so of a secret that is scheduled for deletion, which a description tells.
+        const labels = await client.labels(secretId, call).catch((why) => {
+          if (RekeyError.is(why) && why.code === 'not_found') return undefined
+          throw why
+        })
+        if (labels) throw error
+        return undefined
+      })
+      if (!current || current.versionId === empty) return {}
+      const value = current.binary ? undefined : shownValueOf(current.text, field)
+      return { storeVersion: current.versionId, ...(value && { value }) }
+    },
+
     async promote(generation, expected, call, over = []) {
-      const versionId = versionOf(generation)
-      const labels = (await client.labels(secretId, call)) ?? new Map<string, string[]>()
-      const current = versionWith(labels, CURRENT)
-      if (current === versionId) {
-        await dropLabel(PENDING, versionId, labels.get(versionId), call)
-        return versionId
-      }
-      if (current !== (expected ?? (current === undefined ? undefined : empty))) {
-        // The generation may be current by a version that `restore` wrote.
-        const held = current === undefined ? undefined : await generationAt(current, call)
-        if (current && held === generation) return current
-        if (held === undefined || !over.includes(held))
-          throw foreign(
-            `AWSCURRENT is on ${current ?? 'no version'}, not on ${expected ?? 'none'} as expected`,
-          )
-      }
-      if (!labels.get(versionId)?.includes(PENDING)) {
-        if (current && (await generationAt(current, call)) === generation) return current
-        const pending = versionWith(labels, PENDING)
-        if (pending) throw foreign(`version ${pending} took AWSPENDING away`)
-        // Its label may be gone (an old generation, or one that lost it); a version still there can be promoted.
-        if (isGone(labels.get(versionId))) {
-          throw new RekeyError(
-            'value_lost',
-            `secret ${secretId} has no pending value of generation ${generation}`,
-          )
-        }
-      }
-      const move = { label: CURRENT, to: versionId, ...(current !== undefined && { from: current }) }
-      if ((await client.moveLabel(secretId, move, call)) === 'refused') {
-        const now = versionWith((await client.labels(secretId, call)) ?? new Map(), CURRENT)
-        if (now !== versionId) throw foreign(`AWSCURRENT went to ${now ?? 'no version'} in mid-promotion`)
-      }
-      await dropLabel(PENDING, versionId, labels.get(versionId), call)
-      return versionId
+      const promoted = await promoteHere(generation, expected, call, over)
+      await shownEverywhere(promoted, call)
+      return promoted
     },
 
     /**
@@ -213,10 +303,12 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
           throw new RekeyError('conflict', `secret ${secretId}: ${call.key} put back another value before`)
         if (ours && !isUnderWay(ours.labels)) {
           await dropLabel(mark, token, ours.labels, call)
+          if (ours.labels.includes(CURRENT)) await shownEverywhere(token, call)
           return token
         }
         if (!labels || labels.size === 0) await makeEmpty(labels, call)
-        if (!ours) await client.put(secretId, { token, text: secretString(value), labels: [mark] }, call)
+        if (!ours)
+          await client.put(secretId, { token, text: await secretString(value, call), labels: [mark] }, call)
         const current = labels && versionWith(labels, CURRENT)
         // `refused`: somebody else moved it, perhaps a worker with the same call. The next turn tells.
         const from = current ?? (labels && labels.size > 0 ? undefined : empty)
@@ -243,10 +335,12 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
           current?.versionId === token ? current : ours && !isUnderWay(ours.labels) ? ours : undefined
         if (done) {
           await dropLabel(WITHDRAWING, token, done.labels, call)
+          if (done.labels.includes(CURRENT)) await shownEverywhere(token, call)
           return token
         }
         if (!current || storedValueOf(current.text)?.generation !== generation) return undefined
-        if (!ours) await client.put(secretId, { token, text: WITHDRAWN, labels: [WITHDRAWING] }, call)
+        const text = withdrawnBeside(field === undefined ? {} : othersBeside(current.text, field))
+        if (!ours) await client.put(secretId, { token, text, labels: [WITHDRAWING] }, call)
         // `refused`: somebody else moved it, perhaps a worker with the same call. The next turn tells.
         await client.moveLabel(secretId, { label: CURRENT, from: current.versionId, to: token }, call)
       }
@@ -293,7 +387,9 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
         const generation = await generationAt(storeVersion, call)
         listed.push({
           storeVersion,
-          labels: stages.flatMap((stage) => LABELS[stage] ?? []),
+          labels: stages.flatMap((stage) =>
+            stage === PENDING && wasCurrent(stages) ? [] : (LABELS[stage] ?? []),
+          ),
           ...(generation !== undefined && { generation }),
         })
       }
@@ -304,7 +400,7 @@ export function secretsManagerStore(client: SecretsManager, ref: { secretId: str
 
 /** A version that shows readers nothing. */
 function isBlank({ text }: SecretVersion): boolean {
-  return text.equals(EMPTY) || text.equals(WITHDRAWN)
+  return isBlankText(text)
 }
 
 /** The version of a withdrawal, or of one that was put back, that was made and never became current. */
@@ -316,6 +412,21 @@ function isUnderWay(labels: readonly string[]): boolean {
 /** AWS leaves a version without labels out of a description. */
 function isGone(labels: readonly string[] | undefined): boolean {
   return !labels || labels.length === 0 || labels.includes(DESTROYED)
+}
+
+/** What is staged and was not promoted yet. */
+function pendingIn(labels: Labels): string | undefined {
+  const pending = versionWith(labels, PENDING)
+  return pending !== undefined && wasCurrent(labels.get(pending) ?? []) ? undefined : pending
+}
+
+function wasCurrent(labels: readonly string[]): boolean {
+  return labels.includes(CURRENT) || labels.includes(PREVIOUS)
+}
+
+function labelled(versions: readonly VersionMark[]): Labels {
+  const held = versions.filter(({ labels }) => labels.length > 0)
+  return new Map(held.map(({ versionId, labels }) => [versionId, labels]))
 }
 
 function versionWith(labels: Labels, label: string): string | undefined {

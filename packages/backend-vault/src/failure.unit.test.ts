@@ -12,8 +12,22 @@ test.each([
   [400, 'wrapping token is not valid or does not exist', 'permission_denied'],
   [403, 'permission denied', 'permission_denied'],
   [404, 'no handler for route "x/y"', 'not_found'],
+  [400, 'role "x" does not exist', 'not_found'],
   [429, 'request path "x": rate limit quota exceeded', 'throttled'],
   [500, 'local node not active but active cluster node not found', 'backend_unavailable'],
+  [500, 'unable to create new user: failed to connect to `host=db`: dial error', 'backend_unavailable'],
+  [500, 'unable to create new user: ERROR: permission denied (SQLSTATE 42501)', 'permission_denied'],
+  [500, 'unable to create new user: FATAL: no login (SQLSTATE 28000)', 'permission_denied'],
+  [400, 'failed to revoke entry: unable to delete user: depends (SQLSTATE 2BP01)', 'invalid_configuration'],
+  [
+    500,
+    'unable to finish rotating credentials; retries will continue in the background: x',
+    'backend_unavailable',
+  ],
+  [500, 'unable to finish rotating credentials: denied to alter role (SQLSTATE 42501)', 'permission_denied'],
+  [500, 'unable to finish rotating credentials: role missing (SQLSTATE 42704)', 'invalid_configuration'],
+  [500, '1 error occurred: * duplicate item', 'backend_unavailable'],
+  [400, 'no static role found for role name', 'not_found'],
   [307, '', 'bad_response'],
   [418, '', 'bad_response'],
 ] as const)('takes %i with %j for %s', (status, words, code) => {
@@ -26,6 +40,7 @@ test('repeats only sentences that Vault has in its source, never what it quotes'
     `error parsing ${secret.reveal()}`,
     `permission denied: ${secret.reveal()}`,
     `URI ${secret.reveal()} not allowed`,
+    `unable to create new user: ERROR: in "CREATE ROLE x PASSWORD '${secret.reveal()}'" (SQLSTATE 42601)`,
   ]) {
     expectNoLeak(rebuilt(answer(400, words), 'write secret/x'), secret)
   }

@@ -1,4 +1,12 @@
-import { type ReadValue, RekeyError, Secret, type StoredValue, type StoreVersion } from '@rekey/contracts'
+import {
+  OWN_FIELDS,
+  othersIn,
+  type ReadValue,
+  RekeyError,
+  Secret,
+  type StoredValue,
+  type StoreVersion,
+} from '@rekey/contracts'
 import type { KvVersion } from './kv.ts'
 
 /** One generation as it lies in KV: value, generation and key id always together. */
@@ -32,6 +40,29 @@ export const withdrawnOf = (generation: number, callKey: string) => ({
 
 export function isWithdrawn(found: KvVersion | undefined): boolean {
   return found?.data.withdrawn === true && found.data.value === undefined
+}
+
+/** A version that readers get, with its value under `value` as in a staging copy, and what lies beside it. */
+export type MainRecord = KvVersion & { others: Record<string, unknown> }
+
+/** As it lies at the path that readers read. `field`: where they find the value; undefined: it is all that they find. */
+export function fromMain(found: KvVersion, field: string | undefined): MainRecord {
+  if (field === undefined) return { ...found, others: {} }
+  const notes = Object.entries(found.data).filter(([name]) => OWN_FIELDS.includes(name))
+  const value = found.data[field]
+  const data = { ...Object.fromEntries(notes), ...(value !== undefined && { value }) }
+  return { version: found.version, data, others: othersIn(found.data, field) }
+}
+
+/** The way back: what lay beside the value before stays beside it. */
+export function toMain(
+  data: Record<string, unknown>,
+  field: string | undefined,
+  before: MainRecord | undefined,
+): Record<string, unknown> {
+  if (field === undefined) return data
+  const { value, ...notes } = data
+  return { ...before?.others, ...(value !== undefined && { [field]: value }), ...notes }
 }
 
 /** Undefined for data that Rekey did not write. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { Secret } from '@rekey/contracts'
-import { call, plantedSecret, safeErrorOf } from '@rekey/testing'
+import { call, plantedSecret, safeErrorOf, startFaultProxy } from '@rekey/testing'
 import { expect, inject, test } from 'vitest'
 import { withToken } from './client.ts'
 import { vaultKvStore } from './kv-store.ts'
@@ -14,6 +14,27 @@ function given() {
   const value = (generation: number) => ({ generation, keyId: `key-${generation}`, value: plantedSecret() })
   return { path, store: vaultKvStore(root, { mount: 'secret', path }), value }
 }
+
+test('costs six requests until readers have the new value, and seven to end the old one', async () => {
+  const proxy = await startFaultProxy(vaultAddr)
+  const { path, value } = given()
+  const client = withToken({ addr: proxy.url, token: Secret.of(vaultRootToken) })
+  const store = vaultKvStore(client, { mount: 'secret', path })
+  await store.stage(value(1), call('r1.stage.s'))
+  let current = await store.promote(1, undefined, call('r1.promote.s'))
+  // The third finds what the second left.
+  for (const generation of [2, 3]) {
+    proxy.heal()
+    await store.stage(value(generation), call(`r${generation}.stage.s`))
+    current = await store.promote(generation, current, call(`r${generation}.promote.s`))
+    expect(proxy.count).toBe(6)
+    proxy.heal()
+    await store.destroy(generation - 1, call(`r${generation}.destroy.s`))
+    expect(proxy.count).toBe(7)
+  }
+  client.close()
+  await proxy.close()
+})
 
 test('keeps the staging copy until the generation is destroyed, so that agents find it', async () => {
   const { path, store, value } = given()

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Secret } from '@rekey/contracts'
 import { proxyFaults, startFaultProxy, testStore } from '@rekey/testing'
 import { inject } from 'vitest'
 import { connectVault } from './client.ts'
@@ -37,6 +38,13 @@ testStore('vault-kv', async () => {
     },
     async foreignCurrent() {
       await sound.kvWrite(ref.mount, ref.path, { password: 'by hand' })
+    },
+    async liveByHand(value) {
+      await sound.kvWrite(ref.mount, ref.path, { value: value.reveal() })
+    },
+    async liveValue() {
+      const found = await sound.kvRead(ref.mount, ref.path)
+      return typeof found?.data.value === 'string' ? Secret.of(found.data.value) : undefined
     },
     async close() {
       broken.close()

@@ -1,20 +1,31 @@
-import { type Call, type ListedVersion, RekeyError, type Store } from '@rekey/contracts'
+import {
+  type Call,
+  type ListedVersion,
+  liveValueIn,
+  RekeyError,
+  type Store,
+  shownValueIn,
+} from '@rekey/contracts'
 import type { VaultClient } from './client.ts'
 import type { KvMetadata, KvVersion } from './kv.ts'
 import {
+  fromMain,
   GENERATIONS_KEY,
   generationOf,
   generationsFrom,
   generationsText,
   isTombstone,
   isWithdrawn,
+  type MainRecord,
   readValueOf,
   recordOf,
   STAGING,
   stagingPath,
+  toMain,
   tombstoneOf,
   withdrawnOf,
 } from './kv-record.ts'
+import { type KvSecret, kvAt } from './place.ts'
 import type { Bound } from './session.ts'
 
 /**
@@ -28,13 +39,20 @@ import type { Bound } from './session.ts'
  *
  * So check-and-set is the whole of the locking: whoever writes a generation's staging path first made it, and a
  * promotion that comes late finds another version than it expects.
+ *
+ * `field` is where readers find the value, with others beside it, which stay; staging copies are always Rekey's own.
  */
-export function vaultKvStore(client: VaultClient, ref: { mount: string; path: string }): Store {
-  const { mount, path } = ref
+export function vaultKvStore(vault: VaultClient, ref: KvSecret): Store {
+  const { mount, path, field } = ref
+  const client = kvAt(vault, ref)
   const where = `${mount}/${path}`
 
-  const readMain = (bound: Bound, version?: number) =>
+  const readRaw = (bound: Bound, version?: number) =>
     client.kvRead(mount, path, { ...bound, ...(version !== undefined && { version }) })
+  const readMain = async (bound: Bound, version?: number) => {
+    const found = await readRaw(bound, version)
+    return found && fromMain(found, field)
+  }
   const readStaging = async (generation: number, bound: Bound) => {
     const found = await client.kvRead(mount, stagingPath(path, generation), bound)
     return isTombstone(found) ? undefined : found
@@ -83,6 +101,15 @@ export function vaultKvStore(client: VaultClient, ref: { mount: string; path: st
     await client.kvWriteCustomMetadata(mount, path, custom, bound)
   }
 
+  /** The version that is current and shows nothing, because somebody deleted it; and what lay beside its value. */
+  async function deletedVersion(bound: Bound) {
+    const metadata = await client.kvMetadata(mount, path, bound)
+    const last = metadata?.versions.find((seen) => seen.version === metadata.currentVersion)
+    if (!last || !(last.deleted || last.destroyed)) return undefined
+    const beside = field === undefined ? undefined : lastReadable(await mainVersions(metadata, bound))
+    return { version: last.version, beside }
+  }
+
   /**
    * A new main version with what `next` makes of the one that is current, but only once for each call key, wherever
    * that version is by now. Somebody may write between our look and our write: then we look again, never write blindly.
@@ -97,10 +124,12 @@ export function vaultKvStore(client: VaultClient, ref: { mount: string; path: st
       const versions = await mainVersions(metadata, call)
       const ours = versions.find((seen) => seen.read?.data.call_key === call.key)
       if (ours) return ours.version
-      const data = next(versions.find((seen) => seen.current))
-      if (!data) return undefined
       const cas = metadata?.currentVersion ?? 0
-      const version = await client.kvWrite(mount, path, data, { ...call, cas })
+      const current = versions.find((seen) => seen.current)
+      const data = next(current)
+      if (!data) return undefined
+      const beside = current?.read ?? lastReadable(versions)
+      const version = await client.kvWrite(mount, path, toMain(data, field, beside), { ...call, cas })
       if (version !== 'mismatch') return version
     }
     // Retryable: what an emergency or a rollback asks for is tried until it is settled.
@@ -146,6 +175,19 @@ export function vaultKvStore(client: VaultClient, ref: { mount: string; path: st
         : undefined
     },
 
+    async readLive(call) {
+      const found = await readRaw(call)
+      if (!found || isWithdrawn(found)) return undefined
+      return { value: liveValueIn(found.data, field, where), storeVersion: String(found.version) }
+    },
+
+    async readShown(call) {
+      const found = await readRaw(call)
+      const version = found?.version ?? (await client.kvMetadata(mount, path, call))?.currentVersion ?? 0
+      const value = found && !isWithdrawn(found) ? shownValueIn(found.data, field) : undefined
+      return { ...(version > 0 && { storeVersion: String(version) }), ...(value && { value }) }
+    },
+
     async promote(generation, expected, call, over = []) {
       const current = await readMain(call)
       if (current && generationOf(current) === generation) {
@@ -154,7 +196,9 @@ export function vaultKvStore(client: VaultClient, ref: { mount: string; path: st
       }
       const held = generationOf(current)
       const isGivenUp = held !== undefined && over.includes(held)
-      if (String(current?.version) !== String(expected) && !isGivenUp) throw foreign(where, expected, current)
+      const deleted = current || expected === undefined ? undefined : await deletedVersion(call)
+      const shown = current?.version ?? deleted?.version
+      if (String(shown) !== String(expected) && !isGivenUp) throw foreign(where, expected, current)
       const staged = await readStaging(generation, call)
       if (!staged) {
         throw new RekeyError('value_lost', `generation ${generation} of ${where} has no staging copy`)
@@ -162,8 +206,9 @@ export function vaultKvStore(client: VaultClient, ref: { mount: string; path: st
       // Checked as every value that is read: a staging copy that somebody replaced must not become current.
       const value = readValueOf(staged, STAGING, `${mount}/${stagingPath(path, generation)}`)
       if (value.generation !== generation) throw foreign(where, expected, staged)
-      const cas = current?.version ?? 0
-      const version = await client.kvWrite(mount, path, recordOf(value, call.key), { ...call, cas })
+      const cas = shown ?? 0
+      const data = toMain(recordOf(value, call.key), field, current ?? deleted?.beside)
+      const version = await client.kvWrite(mount, path, data, { ...call, cas })
       if (version === 'mismatch') {
         const now = await readMain(call)
         if (!now || generationOf(now) !== generation) throw foreign(where, expected, now)
@@ -222,7 +267,7 @@ export function vaultKvStore(client: VaultClient, ref: { mount: string; path: st
 
 type MainVersion = {
   version: number
-  read: KvVersion | undefined
+  read: MainRecord | undefined
   generation: number | undefined
   current: boolean
 }
@@ -233,4 +278,9 @@ function foreign(where: string, expected: string | undefined, found: KvVersion |
     'foreign_writer',
     `${where} was to follow ${expected === undefined ? 'nothing' : `version ${expected}`}, but current is ${seen}`,
   )
+}
+
+/** Of a deleted version nothing can be read: what lay beside the value is taken from the one before. */
+function lastReadable(newestFirst: readonly MainVersion[]): MainVersion['read'] {
+  return newestFirst.find((seen) => seen.read)?.read
 }

@@ -1,6 +1,7 @@
 import { RekeyError } from '@rekey/contracts'
+import { mentionsRoute } from './failure.ts'
 import { vaultPath } from './path.ts'
-import { type Bound, isRecord, type VaultSession } from './session.ts'
+import { type Bound, isRecord, type VaultReply, type VaultRequest, type VaultSession } from './session.ts'
 
 export type KvVersion = { version: number; data: Record<string, unknown> }
 
@@ -32,21 +33,25 @@ export type VaultKv = {
   kvDestroy(mount: string, path: string, versions: readonly number[], bound?: Bound): Promise<void>
   /** Ends all versions and the path's own record. */
   kvDeleteMetadata(mount: string, path: string, bound?: Bound): Promise<void>
-  /** Names directly below a path; a folder's name ends in a slash. */
+  /** Names directly below a path, `` being the whole mount; a folder's name ends in a slash. */
   kvList(mount: string, path: string, bound?: Bound): Promise<string[]>
 }
 
-export function vaultKv(session: VaultSession): VaultKv {
+/** `namespace`: where all of it is, below the one that the session's identity logs in to. */
+export function vaultKv(session: VaultSession, namespace?: string): VaultKv {
+  const at = namespace === undefined ? '' : ` in the namespace ${namespace}`
+  const send = (request: VaultRequest, bound?: Bound): Promise<VaultReply> =>
+    session.send({ ...request, ...(namespace !== undefined && { namespace }) }, bound)
   return {
     async kvRead(mount, path, options = {}) {
-      const what = `read ${mount}/${path}`
+      const what = `read ${mount}/${path}${at}`
       const query = options.version === undefined ? {} : { query: { version: String(options.version) } }
       const request = { method: 'GET', path: vaultPath(mount, 'data', path), what, answers: [404] } as const
-      const reply = await session.send({ ...request, ...query }, options)
+      const reply = await send({ ...request, ...query }, options)
       if (reply.status === 404) {
-        // Vault also says 404 for a mount or a namespace that is not there. That is a mistake, not an absence.
-        if (reply.body.errors !== undefined && mentionsRoute(reply.body.errors)) {
-          throw new RekeyError('not_found', `${what}: nothing is mounted at ${mount}`)
+        if (mentionsRoute(reply)) {
+          const or = namespace === undefined ? '' : ', or there is no such namespace'
+          throw new RekeyError('not_found', `${what}: nothing is mounted at ${mount}${or}`)
         }
         return undefined
       }
@@ -59,9 +64,9 @@ export function vaultKv(session: VaultSession): VaultKv {
     },
 
     async kvWrite(mount, path, data, options = {}) {
-      const what = `write ${mount}/${path}`
+      const what = `write ${mount}/${path}${at}`
       const body = { data, ...(options.cas !== undefined && { options: { cas: options.cas } }) }
-      const reply = await session.send(
+      const reply = await send(
         { method: 'POST', path: vaultPath(mount, 'data', path), what, body, answers: [400] },
         options,
       )
@@ -77,8 +82,8 @@ export function vaultKv(session: VaultSession): VaultKv {
     },
 
     async kvMetadata(mount, path, bound) {
-      const what = `read the metadata of ${mount}/${path}`
-      const reply = await session.send(
+      const what = `read the metadata of ${mount}/${path}${at}`
+      const reply = await send(
         { method: 'GET', path: vaultPath(mount, 'metadata', path), what, answers: [404] },
         bound,
       )
@@ -101,35 +106,35 @@ export function vaultKv(session: VaultSession): VaultKv {
     },
 
     async kvWriteCustomMetadata(mount, path, customMetadata, bound) {
-      const what = `write the metadata of ${mount}/${path}`
+      const what = `write the metadata of ${mount}/${path}${at}`
       const body = { custom_metadata: customMetadata }
-      await session.send({ method: 'POST', path: vaultPath(mount, 'metadata', path), what, body }, bound)
+      await send({ method: 'POST', path: vaultPath(mount, 'metadata', path), what, body }, bound)
     },
 
     async kvDestroy(mount, path, versions, bound) {
-      const what = `destroy versions of ${mount}/${path}`
+      const what = `destroy versions of ${mount}/${path}${at}`
       const body = { versions: [...versions] }
       const request = { method: 'PUT', path: vaultPath(mount, 'destroy', path), what, body } as const
-      await session.send({ ...request, answers: [404] }, bound)
+      await send({ ...request, answers: [404] }, bound)
     },
 
     async kvDeleteMetadata(mount, path, bound) {
-      const what = `delete ${mount}/${path} with all its versions`
+      const what = `delete ${mount}/${path} with all its versions${at}`
       const request = { method: 'DELETE', path: vaultPath(mount, 'metadata', path), what } as const
-      await session.send({ ...request, answers: [404] }, bound)
+      await send({ ...request, answers: [404] }, bound)
     },
 
     async kvList(mount, path, bound) {
-      const what = `list ${mount}/${path}`
+      const what = `list ${mount}/${path}${at}`
+      const names = path === '' ? vaultPath(mount, 'metadata') : vaultPath(mount, 'metadata', path)
       // Vault's other form is the HTTP verb LIST, which proxies may not know.
-      const request = { method: 'GET', path: vaultPath(mount, 'metadata', path), what } as const
-      const reply = await session.send({ ...request, query: { list: 'true' }, answers: [404] }, bound)
+      const request = { method: 'GET', path: names, what } as const
+      const reply = await send({ ...request, query: { list: 'true' }, answers: [404] }, bound)
+      // As for a read: no names is one thing, no mount another.
+      if (reply.status === 404 && mentionsRoute(reply))
+        throw new RekeyError('not_found', `${what}: nothing is mounted at ${mount}`)
       const keys = isRecord(reply.body.data) ? reply.body.data.keys : undefined
       return Array.isArray(keys) ? keys.filter((key) => typeof key === 'string') : []
     },
   }
-}
-
-function mentionsRoute(errors: unknown): boolean {
-  return /no handler for route|unsupported path/.test(JSON.stringify(errors))
 }

@@ -2,9 +2,7 @@ import { type Call, RekeyError, type Secret } from '@rekey/contracts'
 import type { VaultClient } from './client.ts'
 import { stagingPath } from './kv-record.ts'
 import { vaultPath } from './path.ts'
-
-/** A credential's place in a KV mount. */
-export type KvPlace = { mount: string; path: string }
+import type { KvPlace } from './place.ts'
 
 export type NodeIdentity = {
   roleId: string
@@ -41,10 +39,14 @@ export async function allowNodeReads(
   { node, reads }: { node: string; reads: readonly KvPlace[] },
   call?: Partial<Call>,
 ): Promise<void> {
-  const rules = reads.flatMap(({ mount, path }) => [
-    [vaultPath(mount, 'data', path), ['read'] as const],
-    [`${vaultPath(mount, 'data', stagingPath(path))}/*`, ['read'] as const],
-  ])
+  // A policy names what is in a namespace below its own by the namespace's path.
+  const rules = reads.flatMap(({ mount, path, namespace }) => {
+    const above = namespace === undefined ? [] : [namespace]
+    return [
+      [vaultPath(...above, mount, 'data', path), ['read'] as const],
+      [`${vaultPath(...above, mount, 'data', stagingPath(path))}/*`, ['read'] as const],
+    ]
+  })
   await client.policyWrite(identityName(node), Object.fromEntries(rules), call)
 }
 

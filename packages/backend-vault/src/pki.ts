@@ -17,6 +17,8 @@ export type IssueParams = {
   uriSans?: readonly string[]
   ipSans?: readonly string[]
   altNames?: readonly string[]
+  /** The serial number in the subject, which is not the certificate's own. */
+  subjectSerial?: string
   ttlSeconds?: number
 }
 
@@ -77,6 +79,7 @@ function paramsOf(params: IssueParams): Record<string, string> {
     ...(params.commonName !== undefined && { common_name: params.commonName }),
     ...(params.uriSans && { uri_sans: params.uriSans.join(',') }),
     ...(params.ipSans && { ip_sans: params.ipSans.join(',') }),
+    ...(params.subjectSerial !== undefined && { serial_number: params.subjectSerial }),
     ...(params.altNames && { alt_names: params.altNames.join(',') }),
     ...(params.ttlSeconds !== undefined && { ttl: `${params.ttlSeconds}s` }),
   }

@@ -1,7 +1,7 @@
 import type { ReadValue } from '@rekey/contracts'
 import type { VaultClient } from './client.ts'
-import { generationOf, isWithdrawn, readValueOf, STAGING, stagingPath } from './kv-record.ts'
-import type { KvPlace } from './node-identity.ts'
+import { fromMain, generationOf, isWithdrawn, readValueOf, STAGING, stagingPath } from './kv-record.ts'
+import { type KvSecret, kvAt } from './place.ts'
 import type { Bound } from './session.ts'
 
 /** A credential as a node reads it, with the node's own identity and no right but reading. */
@@ -12,11 +12,14 @@ export type VaultReader = {
   readCurrent(bound?: Bound): Promise<ReadValue | undefined>
 }
 
-export function vaultReader(client: VaultClient, { mount, path }: KvPlace): VaultReader {
+export function vaultReader(vault: VaultClient, place: KvSecret): VaultReader {
+  const { mount, path, field } = place
+  const client = kvAt(vault, place)
   const where = `${mount}/${path}`
 
   async function readCurrent(bound?: Bound): Promise<ReadValue | undefined> {
-    const current = await client.kvRead(mount, path, bound)
+    const found = await client.kvRead(mount, path, bound)
+    const current = found && fromMain(found, field)
     return current && !isWithdrawn(current) ? readValueOf(current, String(current.version), where) : undefined
   }
 

@@ -12,6 +12,7 @@ export type VaultConnection = {
   addr: string
   /** The longest time for one request, also where the caller's signal allows more. */
   timeoutMs?: number
+  /** Where the identity logs in, and what namespaces of requests are below. */
   namespace?: string
   /** PEM of the authority that signed Vault's certificate, where the system does not know it. */
   ca?: string
@@ -22,7 +23,7 @@ export type AppRole = { roleId: string; mount?: string } & (
   | { secretIdFile: string; secretId?: undefined }
 )
 
-type VaultRequest = {
+export type VaultRequest = {
   method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** Below `/v1/`; made by `vaultPath`. */
   path: string
@@ -30,14 +31,16 @@ type VaultRequest = {
   what: string
   body?: Record<string, unknown>
   query?: Record<string, string>
+  /** Below the connection's own. A token works in those below the one that it was made in. */
+  namespace?: string
   wrapTtlSeconds?: number
-  /** Used in place of the session's own token: a wrapping token opens itself. */
-  token?: Secret
+  /** Used in place of the session's own token: a wrapping token opens itself, and a login has none. */
+  token?: Secret | 'none'
   /** Statuses that are an answer for this caller rather than a failure. */
   answers?: readonly number[]
 }
 
-type VaultReply = { status: number; body: Record<string, unknown> }
+export type VaultReply = { status: number; body: Record<string, unknown> }
 
 /** One identity's way to Vault: keeps its token alive and is the only place where requests are made. */
 export type VaultSession = {
@@ -66,7 +69,7 @@ export function vaultSession(
   })
   raw.token = ''
   raw.pathPrefix = ''
-  raw.namespace = connection.namespace ?? ''
+  raw.namespace = ''
 
   let token: Token | undefined
   let entering: Promise<Token> | undefined
@@ -79,6 +82,8 @@ export function vaultSession(
     const signal = bound.signal ? AbortSignal.any([bound.signal, deadline]) : deadline
     const headers: Record<string, string> = { 'X-Vault-Request': 'true' }
     if (held) headers['X-Vault-Token'] = held
+    const namespace = [connection.namespace, request.namespace].filter(Boolean).join('/')
+    if (namespace) headers['X-Vault-Namespace'] = namespace
     if (request.wrapTtlSeconds) headers['X-Vault-Wrap-TTL'] = `${request.wrapTtlSeconds}s`
     const query = request.query ? `?${new URLSearchParams(request.query)}` : ''
     const body = await beforeDeadline(
@@ -174,7 +179,8 @@ export function vaultSession(
   }
 
   async function exchange(request: VaultRequest, bound: Bound): Promise<VaultReply> {
-    if (request.token) return attempt(request, request.token.reveal(), bound)
+    if (request.token)
+      return attempt(request, request.token === 'none' ? undefined : request.token.reveal(), bound)
     const held = await currentToken(bound)
     try {
       return await attempt(request, held, bound)

@@ -1,6 +1,6 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
-import { RekeyError } from '@rekey/contracts'
+import { RekeyError, untrustedCertificate } from '@rekey/contracts'
 
 /**
  * What node-vault sends through, in place of axios: its `request-promise` hook.
@@ -91,6 +91,8 @@ function networkFailure(error: unknown, signal: AbortSignal | undefined): RekeyE
   if (RekeyError.is(error)) return error
   if (signal?.aborted) return new RekeyError('backend_timeout', 'Vault did not answer before the deadline')
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const untrusted = untrustedCertificate(code)
+  if (untrusted) return new RekeyError('backend_unavailable', untrusted)
   const seen = /^[A-Z][A-Z0-9_]{2,40}$/.test(code) ? ` (${code})` : ''
   return new RekeyError('backend_unavailable', `Vault could not be reached, or it cut the connection${seen}`)
 }

@@ -1,13 +1,19 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { RekeyError, type Secret } from '@rekey/contracts'
+import { RekeyError } from '@rekey/contracts/errors'
+import type { Secret } from '@rekey/contracts/secret'
 import type {
+  ApprovalView,
   CredentialView,
+  DriftLookView,
+  DriftView,
+  InventoryScanView,
   JournalEntry,
   RecoveryView,
   Released,
   RotationDetail,
   RotationView,
+  SettlementOrdered,
   WhoAnswer,
 } from '@rekey/ledger'
 import { Complaint } from './complaint.ts'
@@ -22,7 +28,10 @@ import type {
   WorkloadAnswer,
 } from './control-answers.ts'
 import { ControlError, toControlError } from './control-error.ts'
+import type { Sent } from './https.ts'
 import { parseEvents } from './sse.ts'
+import type { ClientTls } from './tls-files.ts'
+import { unreachable } from './unreachable.ts'
 
 export type Watched =
   | { type: 'entry'; entry: JournalEntry }
@@ -31,7 +40,9 @@ export type Watched =
 export type ControlOptions = {
   url: string
   /** A function is asked for each request: tokens expire, and whoever renews them writes the file anew. */
-  token: Secret | (() => Secret)
+  token?: Secret | (() => Secret)
+  /** Over https: whom to believe, and a certificate to show. A function is asked for each request, as for the token. */
+  tls?: ClientTls | (() => ClientTls)
   /** Who gives orders, recorded as `operator/<actor>`. Of no meaning with a token that says itself who it is. */
   actor?: string
   /** The longest wait for one answer. */
@@ -65,6 +76,12 @@ export class ControlClient {
   constructor(options: ControlOptions) {
     this.#options = { timeoutMs: 35_000, silenceMs: 45_000, ...options }
     this.#base = baseOf(options.url)
+    if (options.tls && this.#base.protocol === 'http:')
+      throw new Complaint(
+        'bad_usage',
+        `${this.#base.href} is not https, and knows no certificates`,
+        'Give --url or REKEY_URL as https://host:port, or unset REKEY_CA_FILE, REKEY_CERT_FILE and REKEY_KEY_FILE.',
+      )
   }
 
   configure(documents: unknown[], apply: boolean): Promise<ConfigurationAnswer> {
@@ -90,6 +107,32 @@ export class ControlClient {
   }
   rotate(credential: string, why: Why): Promise<Started> {
     return this.#order(`credentials/${encodeURIComponent(credential)}/rotate`, why)
+  }
+  /** Takes over the value that the stores hold already. */
+  adopt(credential: string, why: Why): Promise<Started> {
+    return this.#order(`credentials/${encodeURIComponent(credential)}/adopt`, why)
+  }
+  /** Asks a rotator to list what the backends hold; who asks meanwhile gets the same scan. */
+  scanInventory(): Promise<InventoryScanView> {
+    return this.#post('inventory/scans', {})
+  }
+  inventoryScan(id: number): Promise<InventoryScanView> {
+    return this.#get(`inventory/scans/${id}`)
+  }
+  /** What stores show that Rekey did not write. */
+  drift(): Promise<DriftView[]> {
+    return this.#get('drift')
+  }
+  driftOf(credential: string): Promise<DriftLookView> {
+    return this.#get(`credentials/${encodeURIComponent(credential)}/drift`)
+  }
+  /** Asks a rotator to look at a credential's stores now. */
+  lookForDrift(credential: string): Promise<{ asked: number }> {
+    return this.#post(`credentials/${encodeURIComponent(credential)}/drift/look`, {})
+  }
+  /** By a rotation that replaces what each store was seen to show. */
+  settleDrift(credential: string, why: Why, seen: Record<string, string | null>): Promise<SettlementOrdered> {
+    return this.#order(`credentials/${encodeURIComponent(credential)}/drift/settle`, why, { seen })
   }
   /** It leaked, and must go on serving. Without `generations`: the one in use. */
   expedite(credential: string, why: Why, generations?: number[]): Promise<Started> {
@@ -164,6 +207,17 @@ export class ControlClient {
   }
   endPause(credential: string | undefined, why: Why): Promise<{ credentials: string[] }> {
     return this.#order(`${scopeOf(credential)}pause/end`, why)
+  }
+  /** Orders that need, or had, the agreement of a second person; newest first. */
+  approvals(): Promise<ApprovalView[]> {
+    return this.#get('approvals')
+  }
+  approval(id: string): Promise<ApprovalView> {
+    return this.#get(`approvals/${encodeURIComponent(id)}`)
+  }
+  approve(id: string, why: Exclude<Why, string>): Promise<ApprovalView> {
+    const { reason, ticket } = why
+    return this.#post(`approvals/${encodeURIComponent(id)}/approve`, { reason, ...(ticket && { ticket }) })
   }
   /** An older backup was restored: everything is held. */
   recover(reason: string): Promise<RecoveryView> {
@@ -260,7 +314,7 @@ export class ControlClient {
     })
   }
 
-  async #json<T>(path: string, init: RequestInit): Promise<T> {
+  async #json<T>(path: string, init: Init): Promise<T> {
     const signal = AbortSignal.timeout(this.#options.timeoutMs)
     const response = await this.#fetch(path, { ...init, signal })
     const body = await readJson(response)
@@ -268,23 +322,37 @@ export class ControlClient {
     return body as T
   }
 
-  async #fetch(path: string, init: RequestInit): Promise<Response> {
-    const { token, actor } = this.#options
-    const authorization = `Bearer ${(typeof token === 'function' ? token() : token).reveal()}`
-    let response: Response
+  async #fetch(path: string, init: Init): Promise<Response> {
+    const { actor } = this.#options
+    const token = now(this.#options.token)
+    const tls = now(this.#options.tls)
+    const headers = {
+      ...init.headers,
+      ...(token && { authorization: `Bearer ${token.reveal()}` }),
+      ...(actor !== undefined && { 'x-rekey-actor': actor }),
+    }
+    const response = await this.#send(new URL(`v1/${path}`, this.#base), { ...init, headers }, tls)
+    if (response.ok) return response
+    const shown = token ? undefined : tls?.identity?.about
+    throw toControlError(response.status, this.#base.href, await readJson(response), shown)
+  }
+
+  async #send(url: URL, sent: Sent, tls: ClientTls | undefined): Promise<Response> {
+    // Loaded here: most need it never.
+    const overTls = tls && (await import('./https.ts')).fetchOverTls
     try {
-      response = await fetch(new URL(`v1/${path}`, this.#base), {
-        ...init,
-        // The token must not follow a redirection to somewhere else.
-        redirect: 'manual',
-        headers: { ...init.headers, authorization, ...(actor !== undefined && { 'x-rekey-actor': actor }) },
-      })
+      // The token must not follow a redirection to somewhere else.
+      return await (overTls ? overTls(url, sent, tls) : fetch(url, { ...sent, redirect: 'manual' }))
     } catch (error) {
       throw unreachable(this.#base, error)
     }
-    if (response.ok) return response
-    throw toControlError(response.status, this.#base.href, await readJson(response))
   }
+}
+
+type Init = Omit<Sent, 'headers'> & { headers?: Record<string, string> }
+
+function now<T extends object>(given: T | (() => T) | undefined): T | undefined {
+  return typeof given === 'function' ? given() : given
 }
 
 function scopeOf(credential: string | undefined): string {
@@ -298,21 +366,6 @@ function baseOf(text: string): URL {
     'bad_usage',
     `"${text}" is not the address of control`,
     'Give --url or REKEY_URL as http://host:port.',
-  )
-}
-
-/** fetch hides why it failed one level down. */
-function unreachable(base: URL, error: unknown): Complaint {
-  const cause = error instanceof Error ? error.cause : undefined
-  const code =
-    typeof cause === 'object' && cause !== null && 'code' in cause ? ` (${String(cause.code)})` : ''
-  const late = error instanceof Error && error.name === 'TimeoutError'
-  return new Complaint(
-    late ? 'backend_timeout' : 'backend_unavailable',
-    late
-      ? `control at ${base.href} did not answer in time`
-      : `control at ${base.href} cannot be reached${code}`,
-    'Check that control runs, and that REKEY_URL or --url names it.',
   )
 }
 

@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto'
 import type { Command } from 'commander'
+import { withApproval } from './approval.ts'
 import type { Started } from './control-answers.ts'
 import type { Why } from './control-client.ts'
 import { deadline } from './deadline.ts'
@@ -49,7 +51,10 @@ export function addCredentialOrder(verb: AddVerb, program: Command, order: Crede
       // Read before the order is given: a typo must not leave an order that nobody waits for.
       const limits = holdGraceMs(options)
       const timeoutMs = parseDuration(options.timeout)
-      const started = await order.give(run.client, credential, whyOf(options), options.generation)
+      // The same order, whenever it is given: after an agreement, too.
+      const why = { idempotencyKey: randomUUID(), ...whyOf(options) }
+      const give = () => order.give(run.client, credential, why, options.generation)
+      const started = await (options.wait ? withApproval(run, give, timeoutMs) : give())
       run.print(
         options.wait ? { type: 'started', ...started } : started,
         `${started.rotation} ${order.how[started.how]}`,

@@ -19,7 +19,7 @@ export const MEANING: Record<ExitCode, string> = {
   3: 'denied: the policies of control do not let you',
   10: 'no rotation (the output says why)',
   20: 'rolled back or called off',
-  30: 'held: a human must look',
+  30: 'held: a human must look, or another person has to agree',
   40: 'the wait timed out; the rotation goes on',
 }
 

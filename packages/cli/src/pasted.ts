@@ -1,3 +1,5 @@
+import { serialsIn } from './pasted-serials.ts'
+
 /** The longest text that is looked through: a log line or a file of settings fits, a dump does not. */
 export const PASTED_BYTES_MAX = 256 * 1024
 
@@ -65,6 +67,7 @@ function collect(text: string, found: Set<string>, depth: number): void {
   // As it is first: a value may begin or end with a bracket.
   add(text.trim())
   add(bare(text))
+  for (const serial of serialsIn(text)) add(serial)
   if (depth < DEPTH_MAX) for (const leaf of jsonLeaves(text)) collect(leaf, found, depth + 1)
   for (const line of text.split(/\r?\n/)) {
     add(bare(line))

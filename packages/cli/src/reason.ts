@@ -19,6 +19,6 @@ export function whyOptions(command: Command): Command {
     .option('--idempotency-key <key>', 'the same order under the same key is carried out once (7 days)')
 }
 
-export function whyOf({ reason, ticket, idempotencyKey }: WhyOptions): Why {
+export function whyOf({ reason, ticket, idempotencyKey }: WhyOptions): Exclude<Why, string> {
   return { reason, ...(ticket && { ticket }), ...(idempotencyKey && { idempotencyKey }) }
 }

@@ -1,4 +1,4 @@
-import { RekeyError } from '@rekey/contracts'
+import { RekeyError } from '@rekey/contracts/errors'
 import { CommanderError } from 'commander'
 import { Complaint } from './complaint.ts'
 import { ControlError } from './control-error.ts'
@@ -16,8 +16,14 @@ export async function run(argv: string[], terminal: Terminal): Promise<number> {
     // Commander has printed its own message, or the help that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.closed : EXIT.failed
     report(error, terminal, argv.includes('--json'))
-    return error instanceof ControlError && error.status === 403 ? EXIT.denied : EXIT.failed
+    return exitOf(error)
   }
+}
+
+function exitOf(error: unknown): number {
+  if (!(error instanceof ControlError)) return EXIT.failed
+  if (error.approval !== undefined) return EXIT.held
+  return error.status === 403 ? EXIT.denied : EXIT.failed
 }
 
 function report(error: unknown, terminal: Terminal, json: boolean): void {
@@ -27,7 +33,8 @@ function report(error: unknown, terminal: Terminal, json: boolean): void {
   const remedy = known ? error.remedy : 'This is a fault in the command line: please report it.'
   if (json) {
     const faults = error instanceof ControlError && error.faults.length > 0 ? { faults: error.faults } : {}
-    terminal.err(JSON.stringify({ error: { code, message, remedy, ...faults } }))
+    const approval = error instanceof ControlError && error.approval ? { approval: error.approval } : {}
+    terminal.err(JSON.stringify({ error: { code, message, remedy, ...faults, ...approval } }))
     return
   }
   terminal.err(`${tint(terminal, 'bad', 'error:')} ${plain(message)}`)

@@ -46,7 +46,8 @@ test('the example of each verb can be parsed', { timeout: 30_000 }, async () => 
     const example = /Example:\n {2}rekey (.*)/.exec(out)?.[1] ?? ''
     const argv = [...example.matchAll(/"([^"]*)"|(\S+)/g)].map((m) => m[1] ?? m[2] ?? '')
     // Without a token nothing is asked; what commander does not understand it says itself.
-    const { err } = await cli.rekey([...argv, '--token-file', '/nothing'])
+    const offline = argv.map((word) => (/^break-glass\.|\.token$/.test(word) ? `/nothing/${word}` : word))
+    const { err } = await cli.rekey([...offline, '--token-file', '/nothing'])
     expect(err, example).not.toContain('--help says how to use it')
   }
   await cli.close()
@@ -89,6 +90,13 @@ test('docs/reference/cli.md is up to date (vitest -u writes it)', async () => {
     '| `--url <url>` | Address of control; else `REKEY_URL`, else `http://127.0.0.1:7400`. |',
     '| `--token-file <file>` | File with your token for control, read for each request; else `REKEY_TOKEN_FILE`. It is the shared token, or one of your identity provider. |',
     '| `--actor <name>` | Who you are, recorded as `operator/<name>`; else your user name. It is believed as it is told, and of no meaning with a token of an identity provider. |',
+    '',
+    'Over https, files in PEM say whom to believe and who you are. They are read for each request, so they may be renewed meanwhile.',
+    '',
+    '| Environment | |',
+    '| --- | --- |',
+    "| `REKEY_CA_FILE` | The authority of control's certificate; it alone is believed then. Else the system's. |",
+    '| `REKEY_CERT_FILE`, `REKEY_KEY_FILE` | Your client certificate, with its chain if there is one, and its private key, not encrypted: a way in where control has `CONTROL_TLS_CLIENT_CA_FILE`. No token is needed then; where there is one, the token counts. |',
     '',
     'Colours come only on a terminal, and not where `NO_COLOR` is set.',
     '',

@@ -10,6 +10,7 @@ describe('an order about a credential', () => {
   test.each([
     ['rotate', [], undefined, 'key-g2 opened'],
     ['retire', [], undefined, 'key-g2 opened: the value ends, and none follows'],
+    ['adopt', [], undefined, 'key-g2 opened: the value in use is taken over'],
     ['expedite', [], undefined, 'key-g2 opened, expedited'],
     ['expedite', ['--generation', '1'], [1], 'key-g2 opened, expedited'],
     ['contain', ['--generation', '1', '--generation', 'g2'], [1, 2], 'key-g2 opened: what leaked'],

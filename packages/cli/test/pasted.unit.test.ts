@@ -1,3 +1,5 @@
+import { X509Certificate } from 'node:crypto'
+import { certificateAuthority } from '@rekey/testing/certificates'
 import { describe, expect, test } from 'vitest'
 import { PASTED_BYTES_MAX, readPasted } from '../src/pasted.ts'
 
@@ -51,6 +53,33 @@ describe('a key is found', () => {
     ['that begins with a bracket', `{${KEY}}`, `{${KEY}}`],
   ])('%s', (_, text, key = KEY) => {
     expect(candidates(text)).toContain(key)
+  })
+
+  describe('a certificate is, by its serial number,', () => {
+    const SERIAL = '4c:cb:ef:fb:24:4d:f5:0a:5a:3c:c6:de:e7:d5:6a:f7:f5:f9:bc:e8'
+    const HEX = SERIAL.replaceAll(':', '')
+
+    test.each([
+      ['as Vault writes it', SERIAL],
+      ['as a browser does', `Serial number: ${SERIAL.toUpperCase()}`],
+      ['as openssl does', `serial=${HEX.toUpperCase()}`],
+      ['in a log in JSON', JSON.stringify({ tls: { client: { serial: HEX } } })],
+      ['as a gateway logs it', `10.0.0.1 ssl_c_serial=${HEX}; verify=0`],
+    ])('%s', (_, text) => {
+      expect(candidates(text)).toContain(SERIAL)
+    })
+
+    test('read from the certificate itself', async () => {
+      const { issue, ca } = await certificateAuthority()
+      const { cert } = await issue([{ type: 'dns', value: 'shop.internal.example' }])
+      const serial = (new X509Certificate(cert).serialNumber.toLowerCase().match(/../g) ?? []).join(':')
+      expect(candidates(`some words\n${cert}${ca}`)).toContain(serial)
+      expect(candidates(JSON.stringify({ crt: cert }))).toContain(serial)
+    })
+
+    test('not taken from a longer number', () => {
+      expect(candidates(`sha256:${HEX}${HEX}`)).not.toContain(SERIAL)
+    })
   })
 
   test('and another one beside it', () => {

@@ -6,6 +6,10 @@ import { givenCli } from './given-cli.ts'
 const KEY = 'rk_Qm9va3NBcmVOb3RLZXlzQnV0VGhpc0lz'
 const DIGEST = createHash('sha256').update(KEY).digest('hex')
 
+function used(address: string, client: string | null, lastUsedAt: string) {
+  return { address, client, node: 'n1', requests: 12, firstUsedAt: lastUsedAt, lastUsedAt }
+}
+
 const alive: Owned = {
   by: 'fingerprint',
   credential: 'key',
@@ -25,9 +29,17 @@ const alive: Owned = {
     { node: 'n2', state: 'lost', accepts: null, inFlight: 0, lastUsedAt: null },
   ],
   lastUse: { at: '2026-11-21T03:00:00.000Z', node: 'n1' },
+  clients: {
+    declared: ['batch-jobs'],
+    seen: [
+      used('10.0.0.7', 'batch-jobs', '2026-11-21T03:00:00.000Z'),
+      used('203.0.113.9', null, '2026-11-21T02:00:00.000Z'),
+    ],
+  },
   reaches: [{ name: 'gw-1', url: 'http://10.0.0.1/' }],
   rotation: { id: 'key-g3', phase: 'Rolling', mode: 'rotate' },
   dead: null,
+  knocks: null,
   forecast: [
     { order: 'rotate', deadAfterMs: null, measured: 0, of: 'all credentials', outageMs: null },
     {
@@ -82,6 +94,91 @@ describe('rekey who', () => {
     expect(out).toMatch(/refused by +gw-1/)
     expect(out).toMatch(/not shown +no control/)
     expect(out).not.toContain('what can be done')
+  })
+
+  test('says by whom a value is used, and marks who is not declared', async () => {
+    cli = await answering([alive])
+    const { out } = await cli.rekey(['who'], { input: KEY })
+    expect(out).toMatch(/used by +UNKNOWN 203\.0\.113\.9, 2026-11-21T02:00:00\.000Z at n1, 12 requests\n/)
+    expect(out).toMatch(/ {2}batch-jobs \(10\.0\.0\.7\), 2026-11-21T03:00:00\.000Z at n1/)
+    expect(out).not.toContain('none are declared')
+  })
+
+  test('marks nobody where no clients are declared, and says so', async () => {
+    const seen = alive.clients.seen.map((use) => ({ ...use, client: null }))
+    cli = await answering([{ ...alive, clients: { declared: [], seen } }])
+    const { out } = await cli.rekey(['who'], { input: KEY })
+    expect(out).toMatch(/used by +10\.0\.0\.7, 2026/)
+    expect(out).not.toContain('UNKNOWN')
+    expect(out).toContain('none are declared, so nobody is known or unknown')
+  })
+
+  test('says that by whom is not known where no node tells, and nothing where control is of the release before', async () => {
+    cli = await answering([{ ...alive, clients: { declared: [], seen: [] } }])
+    expect((await cli.rekey(['who'], { input: KEY })).out).toMatch(/used by +not known: no node says so/)
+    await cli.close()
+    const { clients, knocks, ...older } = alive
+    cli = await answering([older as Owned])
+    const { exit, out } = await cli.rekey(['who'], { input: KEY })
+    expect(exit).toBe(0)
+    expect(out).not.toContain('used by')
+  })
+
+  describe('of a dead one', () => {
+    const nobody = { requests: 0, firstAt: null, lastAt: null, from: [] }
+    const dead = {
+      ...alive,
+      label: null,
+      validity: 'destroyed',
+      dead: { since: '2026-11-20T00:00:00.000Z', refusedBy: ['gw-1'], exceptions: [] },
+      forecast: [],
+    }
+
+    test.each<[string, Owned['knocks'], RegExp[]]>([
+      [
+        'says who still tries it, and where that is not noticed',
+        {
+          requests: 41,
+          firstAt: '2026-11-21T01:00:00.000Z',
+          lastAt: '2026-11-21T05:00:00.000Z',
+          from: [
+            {
+              address: '203.0.113.9',
+              client: null,
+              nodes: ['n1'],
+              requests: 40,
+              lastAt: '2026-11-21T05:00:00.000Z',
+            },
+            {
+              address: '10.0.0.7',
+              client: 'batch-jobs',
+              nodes: ['n1', 'n2'],
+              requests: 1,
+              lastAt: '2026-11-21T01:00:00.000Z',
+            },
+          ],
+          watchedBy: ['n1', 'n2'],
+          notWatchedBy: ['n3'],
+        },
+        [
+          /knocks since +41, the last 2026-11-21T05:00:00\.000Z/,
+          /knocked +UNKNOWN 203\.0\.113\.9, 40 requests at n1/,
+          /batch-jobs \(10\.0\.0\.7\), 1 request at n1, n2/,
+          /not noticed at +n3/,
+        ],
+      ],
+      ['says that nobody did', { ...nobody, watchedBy: ['n1'], notWatchedBy: [] }, [/knocks since +none\n/]],
+      [
+        'does not say so where nobody could notice',
+        { ...nobody, watchedBy: [], notWatchedBy: ['n1'] },
+        [/knocks since +not known: no node could notice one/],
+      ],
+    ])('%s', async (_, knocks, words) => {
+      cli = await answering([{ ...dead, knocks }])
+      const { out } = await cli.rekey(['who'], { input: KEY })
+      for (const each of words) expect(out).toMatch(each)
+      expect(out).toMatch(/was used by/)
+    })
   })
 
   test('of a stranger says what it cannot know, with an exit code of its own', async () => {

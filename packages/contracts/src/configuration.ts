@@ -1,53 +1,79 @@
 import { z } from 'zod'
+import { ClientSpec } from './address.ts'
+import { AuthoritySpec, definitionOf } from './authorities/index.ts'
+import { AwsRegion, millis, Name, Span, SpiffeId, StorePath, spanMs } from './fields.ts'
+import { OWN_FIELDS } from './live-value.ts'
 
 /** The documents of `rekey apply`. Unknown fields are errors, so that a typo is found and named. */
 
 export const API_VERSION = 'rekey.dev/v1'
 
-export const Name = z
+/**
+ * The field in which readers find the value, where that is not `value` or has others beside it, such as a user name: these
+ * stay as they are. Rekey keeps its own notes in `generation`, `key_id` and `call_key`.
+ */
+const ValueField = z
   .string()
-  .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'use lower-case letters, digits and dashes (at most 63)')
+  .regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,63}$/, 'the name of a field, such as password')
+  .refine((field) => !OWN_FIELDS.includes(field), `must not be one of ${OWN_FIELDS.join(', ')}`)
+  .optional()
 
-/** A path in a store: no `..`, no query, no control character, because clients do not normalise paths. */
-const StorePath = z
-  .string()
-  .max(400)
-  .regex(
-    /^[A-Za-z0-9_-][A-Za-z0-9_.-]*(\/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$/,
-    'use letters, digits, _ . - and single slashes',
-  )
-  .refine((path) => !path.includes('..'), 'must not contain ".."')
+/** KV version 2 of Vault or OpenBao. */
+export const VaultKvSpec = z.strictObject({
+  name: Name,
+  kind: z.literal('vault-kv'),
+  mount: Name.default('secret'),
+  path: StorePath,
+  /** A namespace of Vault Enterprise or OpenBao, below the one that Rekey's identities log in to. */
+  namespace: StorePath.optional(),
+  field: ValueField,
+})
+export type VaultKvSpec = z.infer<typeof VaultKvSpec>
 
-export const SpiffeId = z
-  .string()
-  .regex(/^spiffe:\/\/[a-z0-9.-]+(\/[A-Za-z0-9._-]+)+$/, 'a SPIFFE ID, such as spiffe://example.org/chat')
-
-const millis = z.number().int().min(0).max(86_400_000)
-
-export const StoreSpec = z.discriminatedUnion('kind', [
-  z.strictObject({ name: Name, kind: z.literal('vault-kv'), mount: Name.default('secret'), path: StorePath }),
-  z.strictObject({
+/** A secret of AWS Secrets Manager. */
+export const SecretsManagerSpec = z
+  .strictObject({
     name: Name,
     kind: z.literal('aws-secrets-manager'),
-    region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'an AWS region, such as eu-central-1'),
+    /** Of the primary secret: replicas take no writes. */
+    region: AwsRegion,
     secretId: StorePath,
-  }),
-])
+    /** The role that Rekey assumes to reach the secret: for another account. None: Rekey's own identity reaches it. */
+    roleArn: z
+      .string()
+      .regex(
+        /^arn:aws(-[a-z]+)*:iam::\d{12}:role\/([\w+=,.@-]+\/)*[\w+=,.@-]{1,64}$/,
+        'the ARN of a role, such as arn:aws:iam::111122223333:role/rekey/stores',
+      )
+      .optional(),
+    /** What the role's trust policy asks of whoever assumes it. It is not a secret. */
+    externalId: z
+      .string()
+      .regex(/^[\w+=,.@:/-]{2,1224}$/, '2 to 1224 letters, digits or + = , . @ : / _ -')
+      .optional(),
+    /** The regions of its replicas. A promotion is done when each of them shows it. */
+    replicas: z
+      .array(AwsRegion)
+      .min(1)
+      .max(20)
+      .refine((regions) => new Set(regions).size === regions.length, 'regions must differ')
+      .optional(),
+    field: ValueField,
+  })
+  .superRefine(({ region, replicas, roleArn, externalId }, context) => {
+    if (replicas?.includes(region))
+      context.addIssue({
+        code: 'custom',
+        path: ['replicas'],
+        message: `must not name ${region}, which is the region of the secret itself`,
+      })
+    if (externalId !== undefined && roleArn === undefined)
+      context.addIssue({ code: 'custom', path: ['externalId'], message: 'needs a roleArn' })
+  })
+export type SecretsManagerSpec = z.infer<typeof SecretsManagerSpec>
+
+export const StoreSpec = z.discriminatedUnion('kind', [VaultKvSpec, SecretsManagerSpec])
 export type StoreSpec = z.infer<typeof StoreSpec>
-
-/** An endpoint on the real path, at which the prober tries keys. */
-export const EndpointSpec = z.strictObject({
-  name: Name,
-  url: z.url({ protocol: /^https?$/ }),
-})
-
-export const AuthoritySpec = z.strictObject({
-  /** The serving nodes verify the key themselves: Rekey makes the value. */
-  kind: z.literal('nodes'),
-  endpoints: z.array(EndpointSpec).min(1),
-  /** The only answers that count as a refusal. */
-  refusals: z.array(z.number().int().min(400).max(499)).min(1).default([401, 403]),
-})
 
 /** A wave: a count of nodes, or a share of all nodes. */
 export const WaveSpec = z.union([
@@ -108,13 +134,11 @@ export const WorkloadSpec = z.strictObject({
   zone: z.string().max(200).optional(),
 })
 
-export const CredentialSpec = z.strictObject({
+const CredentialFields = z.strictObject({
   workload: Name,
   purpose: Name,
-  direction: z.literal(
-    'inbound',
-    'only inbound credentials (nodes verify, clients present) are supported so far',
-  ),
+  /** Inbound: nodes verify, clients present. Outbound: nodes present, the authority verifies. */
+  direction: z.enum(['inbound', 'outbound']),
   authority: AuthoritySpec,
   stores: z
     .array(StoreSpec)
@@ -124,10 +148,83 @@ export const CredentialSpec = z.strictObject({
       (stores) => stores.some((s) => s.kind === 'vault-kv'),
       'at least one vault-kv store is needed: agents read values from it',
     ),
+  /** Rekey itself works with it, as the connection of this name. */
+  connection: Name.optional(),
+  /** How old a value may get: then it is rotated without a change, in the windows of `rollout`. */
+  maxAge: Span.optional(),
+  /**
+   * `adopt`: its first generation is what the stores hold already, taken over by `rekey adopt`; until then nothing is done
+   * about it. Absent: Rekey makes it at once.
+   */
+  firstValue: z.literal('adopt').optional(),
   /** What a report that it leaked starts. A containment fails the requests of whoever still uses the value. */
   onLeak: z.enum(['expedite', 'contain']).default('expedite'),
+  /** Who is expected to use it. Use from any other address is marked; it is never refused for that. */
+  clients: z
+    .array(ClientSpec)
+    .max(100)
+    .refine(
+      (clients) => new Set(clients.map((c) => c.name)).size === clients.length,
+      'client names must differ',
+    )
+    .optional(),
   rollout: RolloutSpec.prefault({}),
 })
+
+const WEEK_MS = 7 * 86_400_000
+
+/** Why a value that ends by itself could end before the next one is in use; undefined: it cannot. */
+function tooLate(
+  lifeMs: number,
+  maxAge: string | undefined,
+  { windows, jitterMs, overdueMs, quietMs, readerCacheMs }: RolloutSpec,
+  quietMsMin = 0,
+): string | undefined {
+  if (maxAge === undefined)
+    return 'is needed: a value of this kind ends by itself, and the next one must be in use before. Two thirds of its life are usual'
+  const ageMs = spanMs(maxAge)
+  if (ageMs > (lifeMs * 2) / 3)
+    return 'must be at most two thirds of the life of a value, which ends by itself: a rotation needs time'
+  // One that is rolled back is drained, too, before the next one begins.
+  const drainMs = Math.max(quietMs, readerCacheMs, quietMsMin)
+  const needsMs = (windows.length > 0 ? WEEK_MS : 0) + jitterMs + overdueMs + drainMs
+  if (Math.min(ageMs, lifeMs - ageMs) >= needsMs) return undefined
+  return `must be at least ${needsMs} ms, and as much less than the life of a value: so long a rotation may wait for a window (a week) and jitterMs, drain, and take until somebody is told (overdueMs)`
+}
+
+export const CredentialSpec = CredentialFields.superRefine(
+  ({ direction, authority, stores, connection, firstValue, onLeak, maxAge, rollout }, context) => {
+    const definition = definitionOf(authority)
+    const refuse = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message })
+    const instead = definition.insteadOfAdoption
+    if (firstValue === 'adopt' && instead !== undefined)
+      refuse(['firstValue'], `a value of ${authority.kind} is not adopted: ${instead}`)
+    if (direction !== definition.direction)
+      refuse(
+        ['direction'],
+        `must be ${definition.direction}: that is what the authority ${authority.kind} is for`,
+      )
+    const lifeMs = definition.lifeMs?.(authority)
+    const late =
+      lifeMs === undefined
+        ? undefined
+        : tooLate(lifeMs, maxAge, rollout, definition.abilities(authority).quietMsMin)
+    if (late !== undefined) refuse(['maxAge'], late)
+    for (const [at, store] of stores.entries()) {
+      const why = definition.refusesStore?.(authority, store)
+      if (why !== undefined) context.addIssue({ code: 'custom', path: ['stores', at], message: why })
+    }
+    if (connection === undefined) return
+    if (direction === 'inbound') refuse(['connection'], 'Rekey presents its connections: they are outbound')
+    if ([definition.through(authority)].flat().includes(connection))
+      refuse(
+        ['authority', 'connection'],
+        `must not be ${connection}: a connection is not rotated through itself, for if that went wrong nobody could mend it`,
+      )
+    if (onLeak === 'contain')
+      refuse(['onLeak'], 'must be expedite: to contain a connection ends the one that Rekey works with')
+  },
+)
 export type CredentialSpec = z.infer<typeof CredentialSpec>
 
 /** The kinds of change that a rule can name. */
@@ -186,6 +283,8 @@ export type TargetSpec = z.infer<typeof TargetSpec>
 
 /** Who answers for workloads: `spec.owner` of a workload names it. */
 export const OwnerSpec = z.strictObject({
+  /** As how severe a request with a dead key is told; `off`: it is not told. Absent: `warning`. */
+  knocks: z.enum(['off', ...Severity.options]).optional(),
   notify: z
     .array(TargetSpec)
     .max(20)

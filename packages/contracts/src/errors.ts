@@ -9,6 +9,16 @@ export const ERRORS = {
     remedy: 'The call was cut off at its deadline; its effect is read back before it is tried again.',
   },
   throttled: { retryable: true, remedy: 'The backend asked for fewer calls; the step is retried later.' },
+  quota_exhausted: {
+    retryable: true,
+    remedy:
+      'A quota of the backend is used up for hours, not for seconds; the message says which, and what makes room. The step is retried.',
+  },
+  replica_behind: {
+    retryable: true,
+    remedy:
+      'A replica of the secret does not show the new value yet; the step is retried until it does. If it stays so, look at the replication that the message names.',
+  },
   permission_denied: {
     retryable: false,
     remedy: "Give Rekey's identity the permission named in the message, then resume.",
@@ -23,6 +33,10 @@ export const ERRORS = {
     remedy:
       'Somebody else wrote to this secret in mid-rotation. Settle who owns it, then resume or roll back.',
   },
+  not_adoptable: {
+    retryable: false,
+    remedy: 'Nothing was changed. Put right what the message names, then resume, or roll back.',
+  },
   value_lost: {
     retryable: false,
     remedy: 'The value is in no store any more. Roll back; a new rotation makes a new value.',
@@ -30,6 +44,16 @@ export const ERRORS = {
   value_refused: {
     retryable: false,
     remedy: 'The authority does not take this value: look at its policy, then roll back and rotate again.',
+  },
+  roles_differ: {
+    retryable: false,
+    remedy:
+      'Give both roles of the pair the memberships, settings and grants that the message names, then resume.',
+  },
+  function_failed: {
+    retryable: false,
+    remedy:
+      "The secret's own rotation function did not finish; the message says at which step. What is in use still works. Mend what the function's log names, then resume: it is run again. Or roll back.",
   },
   bad_response: { retryable: true, remedy: 'The backend answered something unexpected; see its own log.' },
   sealed: { retryable: true, remedy: 'Unseal Vault; the step is retried.' },

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { Address } from './address.ts'
 
 /** The fleet channel: JSON text frames over one mTLS WebSocket that the agent opens. No value ever passes here. */
 
@@ -8,6 +9,10 @@ import { z } from 'zod'
  */
 const INTEGER_MAX = 2_147_483_647
 const ITEMS_MAX = 64
+/** How many addresses one message names; and how many dead generations a node watches. */
+export const CLIENTS_MAX = 128
+export const KNOCKS_MAX = 64
+export const WATCHED_MAX = 64
 /** An age beyond this is said as this. */
 export const LAST_USE_AGE_MAX_MS = 366 * 24 * 3_600_000
 
@@ -33,7 +38,14 @@ export const DesiredState = z.object({
   /** The lowest generation that this node may take. */
   floor: generation,
   /** Where the agent reads values, with its own identity. The only store kind that agents read in this release. */
-  store: z.object({ kind: z.literal('vault-kv'), mount: z.string(), path: z.string() }),
+  store: z.object({
+    kind: z.literal('vault-kv'),
+    mount: z.string(),
+    path: z.string(),
+    namespace: z.string().optional(),
+    /** Where readers find the value, with others beside it; without it: it is all that they find. */
+    field: z.string().optional(),
+  }),
 })
 export type DesiredState = z.infer<typeof DesiredState>
 
@@ -45,6 +57,11 @@ export const FleetToAgent = z.discriminatedUnion('type', [
     heartbeatMs: z.number(),
   }),
   z.object({ type: z.literal('desired'), nonce: z.string(), state: DesiredState }),
+  /**
+   * These generations are proved dead: whoever still presents one knocks. Sent only for an adapter whose `hello` said
+   * that it `buries`, because an older agent takes a message that it does not know for a broken fleet.
+   */
+  z.object({ type: z.literal('dead'), credential: z.string(), generations: z.array(generation) }),
   /** The answer to `renew`: a certificate for the same node and key request. */
   z.object({
     type: z.literal('renewed'),
@@ -62,6 +79,15 @@ export const UsageReport = z.object({
   requests: z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER),
 })
 
+/** Requests with one generation from one address, as counted by the software now: its restart begins anew. */
+export const ClientUse = z.object({
+  generation,
+  address: Address,
+  requests: z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER),
+  lastUseAgeMs: z.number().nonnegative().max(LAST_USE_AGE_MAX_MS),
+})
+export type ClientUse = z.infer<typeof ClientUse>
+
 const seen = z.enum(['accepted', 'refused', 'unknown'])
 
 export const AgentToFleet = z.discriminatedUnion('type', [
@@ -70,7 +96,15 @@ export const AgentToFleet = z.discriminatedUnion('type', [
     boot: name,
     agentVersion: name,
     adapters: z
-      .array(z.object({ credential: name, kind: name, disruption: z.enum(['A', 'B', 'C', 'D', 'E']) }))
+      .array(
+        z.object({
+          credential: name,
+          kind: name,
+          disruption: z.enum(['A', 'B', 'C', 'D', 'E']),
+          /** It can notice requests with dead keys, and wants to be told which are dead. */
+          buries: z.boolean().optional(),
+        }),
+      )
       .max(ITEMS_MAX),
   }),
   /** The node holds exactly the desired state, tried on its real path. One proof per accepted generation. */
@@ -110,6 +144,15 @@ export const AgentToFleet = z.discriminatedUnion('type', [
     credential: name,
     session,
     generations: z.array(UsageReport).max(ITEMS_MAX),
+    /** By whom accepted generations are used. Absent: not known, or nothing to add to what was said. */
+    clients: z.array(ClientUse).max(CLIENTS_MAX).optional(),
+    /** Which dead generations this node would notice, and who presented one. Absent as above. */
+    graveyard: z
+      .object({
+        watched: z.array(generation).max(WATCHED_MAX),
+        knocks: z.array(ClientUse).max(KNOCKS_MAX),
+      })
+      .optional(),
   }),
   /** Asks for a new certificate before the present one ends. Only a node that is connected can. */
   z.object({ type: z.literal('renew'), session, csr: z.string().max(8192) }),

@@ -49,6 +49,25 @@ function bytesOf(s: Statement): Buffer {
   )
 }
 
+/**
+ * The bits that a value has at the most, if it was drawn from the kinds of characters that are in it. What has fewer than 128
+ * must have no public half: whoever reads the ledger could guess it.
+ */
+export function bitsAtMost(value: Secret): number {
+  const text = value.reveal()
+  const kinds = [
+    [/[0-9]/, 10],
+    [/[a-z]/, 26],
+    [/[A-Z]/, 26],
+    [/[^0-9a-zA-Z]/, 33],
+  ] as const
+  const alphabet = kinds.reduce((sum, [kind, size]) => sum + (kind.test(text) ? size : 0), 0)
+  const distinct = new Set(text).size
+  // What repeats a few characters was not drawn from all of them.
+  const drawn = distinct < 8 ? distinct : Math.min(alphabet, 4 * distinct)
+  return drawn < 2 ? 0 : text.length * Math.log2(drawn)
+}
+
 /** The public half (SPKI, base64) that the ledger keeps: a reader of a backup can check proofs, not forge them. */
 export function proofPublicKey(value: Secret, credential: string, generation: number): string {
   return createPublicKey(privateKey(value, credential, generation))

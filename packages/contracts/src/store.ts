@@ -5,6 +5,8 @@ export type Call = {
   /** Stable for one effect of one rotation: `rotation.step.target`. */
   key: string
   signal: AbortSignal
+  /** Of an emergency: it may use what is kept back of a backend's quota, and goes before routine calls. */
+  urgent?: boolean
 }
 
 /** What a store holds for one generation: always all fields together, and which generation they are. */
@@ -19,6 +21,12 @@ export type StoreVersion = string
 
 /** The value as read back, and the store's own version of it. */
 export type ReadValue = StoredValue & { storeVersion: StoreVersion }
+
+/** What readers get of a secret that somebody else wrote, and the store's own version of it. */
+export type LiveValue = { value: Secret; storeVersion: StoreVersion }
+
+/** What readers get, whoever wrote it. `value` is absent where it is nothing that a reader could take for one. */
+export type ShownVersion = { value?: Secret; storeVersion?: StoreVersion }
 
 /**
  * One entry of what a store holds for a credential. `generation` is absent for a version that holds none: somebody else
@@ -49,6 +57,16 @@ export interface Store {
   read(generation: number, call: Call): Promise<ReadValue | undefined>
   /** What readers get now, or undefined for a secret that was never promoted, or was withdrawn. */
   readCurrent(call: Call): Promise<ReadValue | undefined>
+  /**
+   * What readers get of a secret that Rekey did not write, for its adoption; undefined: nothing. What cannot be a value, or
+   * was made by another Rekey, is `not_adoptable`; a change that somebody has under way is `foreign_writer`.
+   */
+  readLive(call: Call): Promise<LiveValue | undefined>
+  /**
+   * What readers get now, by whoever's hand. Without a version: there is none. What is no value to a reader (deleted,
+   * withdrawn, of another form) is a version without a value, and no error.
+   */
+  readShown(call: Call): Promise<ShownVersion>
   /**
    * Makes the pending value of `generation` current, if current still is `expected` (undefined: nothing is).
    * Already current: returns its version. Current is something else: `foreign_writer`, unless it is a generation of

@@ -49,6 +49,7 @@ export const KNOWN_TYPES: Record<string, Record<string, KnownType>> = {
     '0.1.0': known('0.5.1', schemas.zoneChanged, (data) => toWorkloadChange('zonechanged', data.subject)),
   },
   'dev.cdeventsx.rekey-credential.leaked': {
-    '0.1.0': known('0.5.1', schemas.leaked, (data) => toLeak(data.subject)),
+    '0.2.0': known('0.5.1', schemas.leaked02, (data) => toLeak(data.subject)),
+    '0.1.0': known('0.5.1', schemas.leaked01, (data) => toLeak(data.subject)),
   },
 }

@@ -1,18 +1,18 @@
 import { RekeyError } from '@rekey/contracts'
-import type { Change } from '@rekey/core'
+import type { Change, Leak } from '@rekey/core'
 import type { CloudEvent } from './cloud-event.ts'
 import { KNOWN_TYPES } from './known-type.ts'
-import { toChange } from './to-change.ts'
+import { isLeak, toChange } from './to-change.ts'
 
 /** Who says it, under which id, and when. Values, so that a caller can repeat an event exactly. */
 export type Origin = { id: string; source: string; at: Date }
 
 /** The newest event that says `change`: what `toChange` reads back. Throws `invalid_event` where none can say it. */
-export function newEvent(change: Change, { id, source, at }: Origin): CloudEvent {
+export function newEvent(change: Change | Leak, { id, source, at }: Origin): CloudEvent {
   const name = typeName(change.type)
   const [version] = Object.keys(KNOWN_TYPES[name] ?? {})
   const type = `${name}.${version}`
-  const body = bodyOf(change)
+  const body = isLeak(change) ? bodyOfLeak(change) : bodyOf(change)
   const event: CloudEvent = {
     specversion: '1.0',
     id,
@@ -21,7 +21,7 @@ export function newEvent(change: Change, { id, source, at }: Origin): CloudEvent
     subject: body.subject.id,
     time: at.toISOString(),
     datacontenttype: 'application/json',
-    extensions: { partitionkey: change.workload },
+    extensions: { partitionkey: isLeak(change) ? change.credential : change.workload },
     data: { context: { specversion: '0.5.1', id, source, type, timestamp: at.toISOString() }, ...body },
   }
   const check = toChange(event)
@@ -29,7 +29,8 @@ export function newEvent(change: Change, { id, source, at }: Origin): CloudEvent
   return event
 }
 
-function typeName(type: Change['type']): string {
+function typeName(type: Change['type'] | Leak['type']): string {
+  if (type === 'credential.leaked') return 'dev.cdeventsx.rekey-credential.leaked'
   return type.includes('.') ? `dev.cdevents.${type}` : `dev.cdeventsx.rekey-workload.${type}`
 }
 
@@ -53,6 +54,15 @@ function bodyOf({ type, workload, environment, facts }: Change): Body {
     default:
       return { subject: { id: workload, content: { environment, ...facts } } }
   }
+}
+
+function bodyOfLeak({ credential, where, generation, fingerprint }: Leak): Body {
+  const content = {
+    where,
+    ...(generation !== undefined && { generation }),
+    ...(fingerprint !== undefined && { fingerprint }),
+  }
+  return { subject: { id: credential, content } }
 }
 
 function missing(type: Change['type'], field: string): RekeyError {

@@ -107,22 +107,38 @@ const workloadEvent = <F extends 'vendor' | 'dataset' | 'zone'>(field: F) =>
     customDataContentType,
   })
 
+const leakContent = {
+  /** Which value; without it, what was in use at the time. `rekey who` tells it. */
+  generation: z.number().int().min(1).max(1e9).optional(),
+  /** Where it was seen, such as the address of a finding. */
+  where: text(500),
+}
+/** As Vault writes an HMAC-SHA256. Nothing else has this shape, least of all a value that somebody put here by mistake. */
+const FINGERPRINT = z.string().regex(/^vault:v\d{1,6}:[A-Za-z0-9+/]{43}=$/)
+
 /** Our own: somebody saw a credential's value where it should not be. Never the value itself. */
-export const leaked = z.strictObject({
+export const leaked01 = z.strictObject({
   context: context05.extend({ type: z.literal('dev.cdeventsx.rekey-credential.leaked.0.1.0') }),
   subject: z.strictObject({
     /** The credential's name. */
     id: text(63),
     source: reference.optional(),
-    content: z.strictObject({
-      /** Which value; without it, what was in use at the time. `rekey who` tells it. */
-      generation: z.number().int().min(1).max(1e9).optional(),
-      /** Where it was seen, such as the address of a finding. */
-      where: text(500),
-    }),
+    content: z.strictObject(leakContent),
   }),
   customData: z.union([z.string(), z.record(z.string(), z.unknown())]).optional(),
   customDataContentType,
+})
+
+/** The same by somebody who may know a fingerprint, and no name. */
+export const leaked02 = z.strictObject({
+  ...leaked01.shape,
+  context: context05.extend({ type: z.literal('dev.cdeventsx.rekey-credential.leaked.0.2.0') }),
+  subject: z.strictObject({
+    /** The credential's name, or what the reporter calls its finding. */
+    id: text(512),
+    source: reference.optional(),
+    content: z.strictObject({ ...leakContent, fingerprint: FINGERPRINT.optional() }),
+  }),
 })
 
 export const vendorChanged = workloadEvent('vendor')

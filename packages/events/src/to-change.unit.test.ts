@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { Change } from '@rekey/core'
+import type { Change, Leak } from '@rekey/core'
 import { describe, expect, test } from 'vitest'
 import type { CloudEvent } from './cloud-event.ts'
 import { newEvent } from './new-event.ts'
@@ -46,6 +46,23 @@ const custom: Data = {
 }
 
 describe('toChange reads CDEvents', () => {
+  test('a leak as the first version of its type said it, which has no fingerprint', () => {
+    const leaked: Data = {
+      context: { ...custom.context, type: 'dev.cdeventsx.rekey-credential.leaked.0.1.0' },
+      subject: { id: 'chat-gateway-key', content: { where: 'a build log', generation: 2 } },
+    }
+    expect(toChange(around(leaked))).toMatchObject({
+      change: {
+        type: 'credential.leaked',
+        credential: 'chat-gateway-key',
+        where: 'a build log',
+        generation: 2,
+      },
+    })
+    const content = { where: 'a build log', fingerprint: FINGERPRINT }
+    expect(toChange(around({ ...leaked, subject: { id: 'key', content } }))).toMatchObject({ ok: false })
+  })
+
   test.each(['deployed', 'upgraded'])('service.%s of 0.5.1 and 0.4.1', (verb) => {
     const data = sample(`service_${verb}`)
     const change = {
@@ -242,6 +259,8 @@ describe('toChange refuses, naming the field', () => {
   )
 })
 
+const FINGERPRINT = `vault:v1:${'A'.repeat(43)}=`
+
 describe('newEvent', () => {
   const origin = { id: 'e-1', source: '/ci/chat', at: new Date('2026-11-21T10:00:00Z') }
   const here = { workload: 'chat-gateway', environment: 'prod' }
@@ -259,6 +278,32 @@ describe('newEvent', () => {
       ok: true,
       change: { ...change, at: expect.any(Number) },
     })
+  })
+
+  test.each<Leak>([
+    { type: 'credential.leaked', credential: 'chat-gateway-key', where: 'a build log' },
+    { type: 'credential.leaked', credential: 'chat-gateway-key', where: 'a build log', generation: 2 },
+    {
+      type: 'credential.leaked',
+      credential: 'github/octo/chat/42',
+      where: 'an alert',
+      fingerprint: FINGERPRINT,
+    },
+  ])('a leak is read back as it was said', (leak) => {
+    const said = newEvent(leak, origin)
+    expect(said.type).toBe('dev.cdeventsx.rekey-credential.leaked.0.2.0')
+    expect(toChange(said)).toEqual({ ok: true, change: { ...leak, at: Date.parse('2026-11-21T10:00:00Z') } })
+  })
+
+  test('a value in place of a fingerprint is refused, and not repeated', () => {
+    const leak: Leak = {
+      type: 'credential.leaked',
+      credential: 'key',
+      where: 'here',
+      fingerprint: 'hunter2hunter2',
+    }
+    expect(() => newEvent(leak, origin)).toThrow('data.subject.content.fingerprint')
+    expect(() => newEvent(leak, origin)).not.toThrow('hunter2')
   })
 
   test.each<[string, Change]>([

@@ -32,12 +32,18 @@ export function toWorkloadChange(
 
 export function toLeak({
   id,
-  content: { generation, where },
+  content: { generation, where, fingerprint },
 }: {
   id: string
-  content: { generation?: number | undefined; where: string }
+  content: { generation?: number | undefined; where: string; fingerprint?: string | undefined }
 }): Leak {
-  return { type: 'credential.leaked', credential: id, where, ...(generation !== undefined && { generation }) }
+  return {
+    type: 'credential.leaked',
+    credential: id,
+    where,
+    ...(generation !== undefined && { generation }),
+    ...(fingerprint !== undefined && { fingerprint }),
+  }
 }
 
 /** zod types an optional field as `string | undefined`; a fact is there or not. */

@@ -20,7 +20,8 @@ export async function unaudited(db: Database, limit: number): Promise<AuditableE
             w.spec ->> 'spiffeId' as spiffe_id
      from journal j
      left join rotation r on j.stream like 'rotation/%' and r.id = substr(j.stream, length('rotation/') + 1)
-     left join credential c on c.name = r.credential
+     left join credential c on c.name = coalesce(
+       r.credential, case when j.stream like 'credential/%' then substr(j.stream, length('credential/') + 1) end)
      left join workload w on w.name = c.workload
      where j.position > (select coalesce(max(position), 0) from audit_out)
      order by j.position limit $1`,

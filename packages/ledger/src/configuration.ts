@@ -1,4 +1,10 @@
-import { type CredentialSpec, type Document, RekeyError } from '@rekey/contracts'
+import {
+  type AuthoritySpec,
+  type CredentialSpec,
+  type Document,
+  definitionOf,
+  RekeyError,
+} from '@rekey/contracts'
 import type { Database, Queryable } from './database.ts'
 import { append, type Entry } from './journal.ts'
 import { joinRecovery } from './recovery/held.ts'
@@ -14,6 +20,8 @@ export type ConfigurationChange = {
   values: { field: string; before: unknown; after: unknown }[]
   /** The rotation that makes the first value of a new credential. */
   rotation?: string
+  /** Nothing is done about a new credential before its value in use is adopted. */
+  awaitsAdoption?: true
 }
 
 /**
@@ -123,17 +131,28 @@ function canonical(value: unknown): string | undefined {
 const FROZEN = {
   Owner: [],
   Workload: ['spec.spiffeId'],
-  Credential: ['spec.workload', 'spec.purpose', 'spec.direction', 'spec.stores'],
+  Credential: ['spec.workload', 'spec.purpose', 'spec.direction', 'spec.stores', 'spec.firstValue'],
   Rule: [],
 }
 
 function frozen(change: ConfigurationChange, existing: Existing): string[] {
   if (!existing[change.kind].has(change.name)) return []
+  const authority = change.values.find(({ field }) => field === 'spec.authority')
+  const moved = authority ? identityOf(authority.before) !== identityOf(authority.after) : false
+  const isFrozen = (field: string) =>
+    FROZEN[change.kind].some((f) => f === field) || (field === 'spec.authority' && moved)
   return change.fields
-    .filter((field) => FROZEN[change.kind].some((f) => f === field))
+    .filter(isFrozen)
     .map(
       (field) => `${change.kind} ${change.name}: ${field} cannot be changed once it exists; make a new one`,
     )
+}
+
+/** What an authority is about, its endpoints and timings aside: with another one, live generations would be lost. */
+function identityOf(authority: unknown): string | undefined {
+  const fields = authority as Pick<AuthoritySpec, 'kind'> & Record<string, unknown>
+  const { identity } = definitionOf(fields)
+  return canonical([fields.kind, ...identity.map((field) => fields[field])])
 }
 
 async function write(
@@ -196,6 +215,11 @@ async function writeCredential(
      select name, $1, 0, '{}', '{}', 1 from node where workload = $2 and state <> 'gone'`,
     [name, spec.workload],
   )
+  // Its value is in use, and not Rekey's: nothing is done before somebody says that it is to be taken over.
+  if (spec.firstValue === 'adopt') {
+    change.awaitsAdoption = true
+    return
+  }
   if (await joinRecovery(tx, name)) return
   const started = await startIn(tx, name, {
     cause: { kind: 'first-value', actor, reason: 'the credential is new' },

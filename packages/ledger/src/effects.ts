@@ -1,6 +1,7 @@
-import type { CredentialSpec } from '@rekey/contracts'
+import { type CredentialSpec, RekeyError } from '@rekey/contracts'
 import { type Effect, type Rotation, upcastEffect } from '@rekey/core'
 import type { Database, Queryable } from './database.ts'
+import { SETTLED, withSettled } from './drift/replaced.ts'
 import { isOurs, newerRelease } from './format.ts'
 import { type Lane, lanesOf, PENDING, pendingOf } from './lanes.ts'
 
@@ -36,10 +37,14 @@ export type Leased = {
   effect: Effect
   attempt: number
   rotation: Pick<Rotation, 'id' | 'credential'>
+  /** Of an emergency, as of now. */
+  urgent?: boolean
   spec: CredentialSpec
   /** The version that each store shows by our last word: what a promotion expects to replace. */
   shown: Record<string, string>
   keyIds: Record<number, string>
+  /** The generation of which no value is made, because the stores hold it. */
+  adopts?: number
 }
 
 /**
@@ -78,7 +83,8 @@ export async function lease(
          and ${NOTHING_LATE} and exists (select from rotation r where r.id = e.rotation and ${isOurs('$4')})
        returning spec, attempt, rotation
      )
-     select taken.spec as effect, taken.attempt, r.id, r.credential, r.spec, c.shown,
+     select taken.spec as effect, taken.attempt, r.id, r.credential, r.spec, r.emergency, c.shown, ${SETTLED} as settled,
+            (r.state -> 'plan' ->> 'adopts')::int as adopts,
             (select jsonb_object_agg(generation, key_id) from generation where credential = r.credential) as key_ids
      from taken join rotation r on r.id = taken.rotation join credential c on c.name = r.credential`,
     [key, by, leaseMs, db.format],
@@ -87,14 +93,16 @@ export async function lease(
     await refuseNewer(db, key)
     return undefined
   }
-  const { effect, attempt, id, credential, spec, shown, key_ids } = rows[0]
+  const { effect, attempt, id, credential, spec, emergency, adopts, shown, settled, key_ids } = rows[0]
   return {
     effect: upcastEffect(effect),
     attempt,
     rotation: { id, credential },
+    urgent: emergency,
     spec,
-    shown,
+    shown: withSettled(shown, settled),
     keyIds: key_ids ?? {},
+    ...(adopts !== null && { adopts }),
   }
 }
 
@@ -105,6 +113,30 @@ async function refuseNewer(db: Database, key: string): Promise<void> {
     [key, db.format],
   )
   if (rows[0]) throw newerRelease(rows[0].id)
+}
+
+/** What an effect found before its first act; undefined: nothing so far. */
+export async function noted(db: Database, key: string): Promise<string[] | undefined> {
+  const { rows } = await db.pool.query('select noted from effect where key = $1', [key])
+  return rows[0]?.noted ?? undefined
+}
+
+/**
+ * Keeps what an effect found before its first act, for its later attempts; the first word counts. Throws
+ * `not_allowed_now` where the attempt is over: then nothing may be done by what was found.
+ */
+export async function note(
+  db: Database,
+  { effect, attempt }: Pick<Leased, 'effect' | 'attempt'>,
+  found: string[],
+): Promise<string[]> {
+  const { rows } = await db.pool.query(
+    `update effect set noted = coalesce(noted, $3)
+     where key = $1 and attempt = $2 and state = 'pending' and lease_until > clock_timestamp() returning noted`,
+    [effect.key, attempt, JSON.stringify(found)],
+  )
+  if (!rows[0]) throw new RekeyError('not_allowed_now', `attempt ${attempt} of ${effect.key} is over`)
+  return rows[0].noted
 }
 
 /** One attempt of an effect that a worker has under way. */

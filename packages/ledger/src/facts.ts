@@ -1,4 +1,4 @@
-import type { Facts, Member } from '@rekey/core'
+import type { Facts, Member, Observation } from '@rekey/core'
 import type { Queryable } from './database.ts'
 import type { Stored } from './format.ts'
 
@@ -46,11 +46,15 @@ export async function readAround(
      select (extract(epoch from clock_timestamp()) * 1000)::bigint as now,
             coalesce(member.members, '[]') as members,
             (select extract(epoch from max(lease_until)) * 1000 from held)::bigint as until,
+            (select json_agg(json_build_object(
+                      'generation', generation, 'at', (extract(epoch from looked_at) * 1000)::bigint, 'sessions', sessions,
+                      'lastUsedAt', (extract(epoch from last_used_at) * 1000)::bigint))
+             from observation where credential = $1) as observed,
             (select state from rotation where id = $2) as state
      from member`,
     [credential.name, rotation],
   )
-  const { now, members, until, state }: Row = rows[0]
+  const { now, members, until, observed, state }: Row = rows[0]
   return {
     state,
     facts: {
@@ -62,8 +66,15 @@ export async function readAround(
       })),
       nextGeneration: credential.last_generation + 1,
       leasedUntil: until ?? 0,
+      ...(observed && { observed }),
     },
   }
 }
 
-type Row = { now: number; members: MemberRow[]; until: number | null; state: Stored | null }
+type Row = {
+  now: number
+  members: MemberRow[]
+  until: number | null
+  observed: Observation[] | null
+  state: Stored | null
+}

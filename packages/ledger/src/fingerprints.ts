@@ -1,5 +1,5 @@
 import { CredentialSpec } from '@rekey/contracts'
-import type { Database } from './database.ts'
+import type { Database, Queryable } from './database.ts'
 
 /** A generation that could not be found again if it leaked. */
 export type Unfingerprinted = { credential: string; generation: number; spec: CredentialSpec }
@@ -28,4 +28,25 @@ export async function recordFingerprint(
     'update generation set fingerprint = $3 where credential = $1 and generation = $2 and fingerprint is null',
     [credential, generation, fingerprint],
   )
+}
+
+/** Whose value has this fingerprint: it is kept after death, so that what is dead is known to be. */
+export async function ownerOf(
+  tx: Queryable,
+  fingerprint: string,
+): Promise<{ credential: string; generation: number } | undefined> {
+  const { rows } = await tx.query(
+    'select credential, generation from generation where fingerprint = $1 order by credential, generation limit 1',
+    [fingerprint],
+  )
+  return rows[0]
+}
+
+/** Whether a value of this credential could not be found by its fingerprint, because it has none. */
+export async function hasUnfingerprinted(tx: Queryable, credential: string): Promise<boolean> {
+  const { rows } = await tx.query(
+    'select 1 from generation where credential = $1 and fingerprint is null and proof_key is not null limit 1',
+    [credential],
+  )
+  return rows.length > 0
 }

@@ -16,8 +16,11 @@ export type JoinedNode = {
   node: string
   workload: string
   /** Where the node may read: one entry for each credential of its workload. */
-  credentials: { credential: string; mount: string; path: string }[]
+  credentials: { credential: string; mount: string; path: string; namespace?: string }[]
 }
+
+/** What a node shall hold, and which generations are proved dead, the newest of them: whoever presents one knocks. */
+export type NodeOrder = DesiredState & { dead?: number[] }
 
 /** The part of the ledger that the `fleet` service works with. */
 export interface FleetLedger {
@@ -28,10 +31,10 @@ export interface FleetLedger {
     node: string
     boot: string
     instance: string
-  }): Promise<{ session: number; desired: DesiredState[] }>
+  }): Promise<{ session: number; desired: NodeOrder[] }>
   closeSession(node: string, session: number): Promise<void>
   /** Fresh desired states of these nodes. */
-  desiredStates(nodes: string[]): Promise<Map<string, DesiredState[]>>
+  desiredStates(nodes: string[]): Promise<Map<string, NodeOrder[]>>
   /** Deliveries of emergencies that are not handed over yet, for whoever need not wait to be woken. */
   urgent(): Promise<{ effect: string; nodes: string[] }[]>
   /** Proof public keys (SPKI, base64) of a credential by generation; null: possession cannot be proved for it. */
@@ -40,6 +43,10 @@ export interface FleetLedger {
   recordAcks(acks: VerifiedAck[]): Promise<void>
   recordNacks(nacks: (Nack & { node: string })[]): Promise<void>
   recordUsage(reports: (UsageMessage & { node: string })[]): Promise<void>
+  /** Who used live generations. Repeatable: counters are compared with what was reported before. */
+  recordClients(reports: (UsageMessage & { node: string })[]): Promise<void>
+  /** Who presented dead ones: journalled, as few entries as the bound allows. Repeatable as well. */
+  recordKnocks(reports: (UsageMessage & { node: string })[]): Promise<void>
   /** Nodes that were declared gone and still have an identity in Vault. */
   goneNodes(): Promise<string[]>
   identityEnded(node: string): Promise<void>

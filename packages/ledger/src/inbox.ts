@@ -11,8 +11,9 @@ import {
   type Rule,
 } from '@rekey/core'
 import { clock, type Database, type Queryable } from './database.ts'
+import { hasUnfingerprinted, ownerOf } from './fingerprints.ts'
 import { append } from './journal.ts'
-import { type CredentialRow, startIn } from './submit.ts'
+import { awaitsAdoption, type CredentialRow, startIn } from './submit.ts'
 
 /** One event as it arrived. `digest` covers its whole content: the same id with another digest is refused. */
 export type Received = { source: string; id: string; digest: string; emitter: string }
@@ -69,7 +70,7 @@ async function judgeChange(tx: Queryable, event: Received & { change: Change }):
   if (matches.length === 0)
     return {
       verdict: 'no-rule',
-      reason: `${known.name} changed (${what}), and what the rules name was offboarded`,
+      reason: `${known.name} changed (${what}), and what the rules name was offboarded, or waits to be adopted`,
       rotations: [],
     }
   for (const { credential, rule } of matches) {
@@ -89,7 +90,15 @@ async function judgeChange(tx: Queryable, event: Received & { change: Change }):
 }
 
 /** A report that a value leaked: an emergency, as its credential says. What is dead already changes nothing. */
-async function judgeReport(tx: Queryable, event: Received, leak: Leak): Promise<Judged> {
+async function judgeReport(tx: Queryable, event: Received, report: Leak): Promise<Judged> {
+  const leak = await identified(tx, report)
+  // A human who reads of it must find the value: that nobody knows it does not make it harmless.
+  const unknown = (why: string): Judged => ({
+    verdict: 'unknown-credential',
+    reason: `${why}; it was seen here: ${report.where}`,
+    rotations: [],
+  })
+  if (!leak) return unknown(`no value of that fingerprint is known; it was reported as ${report.credential}`)
   const now = await clock(tx)
   const { rows } = await tx.query(
     `select spec, current_generation, last_generation, moved_at, retired_at, open_rotation
@@ -97,6 +106,7 @@ async function judgeReport(tx: Queryable, event: Received, leak: Leak): Promise<
     [leak.credential],
   )
   const judgement = judgeLeak(knownCredential(rows[0]), { ...leak, at: Math.min(leak.at ?? now, now) })
+  if (judgement.kind === 'unknown-credential') return unknown(judgement.reason)
   if (judgement.kind !== 'leaked') return { verdict: judgement.kind, reason: judgement.reason, rotations: [] }
   const { credential, where } = leak
   const reason = `${credential} leaked: ${where}`
@@ -114,6 +124,17 @@ async function judgeReport(tx: Queryable, event: Received, leak: Leak): Promise<
   }
 }
 
+/**
+ * A fingerprint says exactly which value it is. Where none has it, the name counts only as long as a value of that
+ * credential has no fingerprint yet: otherwise it is none of them, and a rotation would end another value than the leaked one.
+ */
+async function identified(tx: Queryable, leak: Leak): Promise<Leak | undefined> {
+  if (leak.fingerprint === undefined) return leak
+  const owner = await ownerOf(tx, leak.fingerprint)
+  if (owner) return { ...leak, ...owner }
+  return (await hasUnfingerprinted(tx, leak.credential)) ? leak : undefined
+}
+
 function knownCredential(row: CredentialRow | undefined): KnownCredential | undefined {
   return (
     row && {
@@ -126,14 +147,20 @@ function knownCredential(row: CredentialRow | undefined): KnownCredential | unde
   )
 }
 
-/** What was offboarded is rotated no more. In the order of their names, so that two events cannot wait for each other. */
+/** What was offboarded is rotated no more, and what waits to be adopted not yet. In the order of their names, so that two events cannot wait for each other. */
 async function inUse(tx: Queryable, matches: Match[]): Promise<Match[]> {
   const names = matches.map((m) => m.credential)
   const { rows } = await tx.query(
-    'select name from credential where name = any($1) and retired_at is null order by name for update',
+    `select name, spec, current_generation, open_rotation from credential
+     where name = any($1) and retired_at is null order by name for update`,
     [names],
   )
-  return rows.flatMap(({ name }) => matches.find((m) => m.credential === name) ?? [])
+  const found: Match[] = []
+  for (const row of rows) {
+    const match = matches.find((m) => m.credential === row.name)
+    if (match && (row.open_rotation !== null || !(await awaitsAdoption(tx, row)))) found.push(match)
+  }
+  return found
 }
 
 /** Records that a readable id came with content that is no event we know. */

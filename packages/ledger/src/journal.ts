@@ -23,15 +23,23 @@ export const JOURNAL_CHANNEL = 'rekey_journal'
 
 /**
  * Takes the position counter. It serialises commits, so whoever waits for it waits for all that came before; an emergency
- * must not stand behind as many routine decisions as there are connections. So these take turns first, by a lock that an
- * emergency does not ask for: at most one of them has the counter, and none waits for it. $1: how many positions.
+ * must not stand behind as many routine decisions as there are connections. So these take turns first: at most one of
+ * them is on its way to the counter. An emergency takes no turn, and has a lock that the one on its way shares. Locks of
+ * this kind are given in the order of asking, which a row's is not: the next routine decision comes after the emergency.
+ * $1: how many positions.
  */
 function take(tx: Queryable, lane: Lane): string {
-  // Who has the counter must not wait for a turn: whoever has that may wait for the counter.
-  const waits = lane === 'routine' && !writing.has(tx)
+  // Who has the counter must not wait for a lock: whoever has that may wait for the counter.
+  const before = writing.has(tx) ? '' : `and (select ${BEFORE[lane]})`
   writing.add(tx)
-  const turn = waits ? "and (select pg_advisory_xact_lock(hashtext('rekey-routine')) is not null)" : ''
-  return `update counter set value = value + $1 where name = 'position' ${turn} returning value - $1 as before`
+  return `update counter set value = value + $1 where name = 'position' ${before} returning value - $1 as before`
+}
+
+/** The turn is to be had before the shared lock: who waits for a turn must not stand in an emergency's way. */
+const BEFORE: Readonly<Record<Lane, string>> = {
+  routine: `case when pg_advisory_xact_lock(hashtext('rekey-routine')) is not null
+                 then pg_advisory_xact_lock_shared(hashtext('rekey-emergency')) is not null end`,
+  emergency: "pg_advisory_xact_lock(hashtext('rekey-emergency')) is not null",
 }
 
 /** Transactions that have the counter. */

@@ -187,6 +187,14 @@ describe('a rotation that is raised', () => {
     expect(await keysTaken()).toEqual([])
   })
 
+  test('is told with each lease: a worker may use what backends keep back for emergencies', async () => {
+    await ledger.configure(documentsOf('key', 'other'), { apply: true, actor: 'test' })
+    await ledger.fireTimers('test')
+    await ledger.start('key', ask('expedite'))
+    expect(await ledger.lease('key-g1.stage.vault-g1', 'w', 60_000)).toMatchObject({ urgent: true })
+    expect(await ledger.lease('other-g1.stage.vault-g1', 'w', 60_000)).toMatchObject({ urgent: false })
+  })
+
   test('leaves what is under way with whom it is', async () => {
     await ledger.configure(documentsOf('key', 'other'), { apply: true, actor: 'test' })
     await ledger.fireTimers('test')

@@ -19,7 +19,7 @@ beforeEach(async () => {
 afterEach(() => ledger.close())
 
 /** A credential whose generation 1 is in use, and nobody at work. */
-async function given(spec: object = {}) {
+async function given(spec: object = {}, proofKey: string | null = null) {
   await ledger.configure(
     [
       at('Workload', 'chat', { spiffeId: 'spiffe://example.org/chat', environment: 'prod', owner: 'team' }),
@@ -35,11 +35,11 @@ async function given(spec: object = {}) {
     ],
     { apply: true, actor: 'me' },
   )
-  await until('key-g1')
+  await until('key-g1', proofKey)
 }
 
 /** Plays every worker until a rotation has ended: no node has joined, so nobody has to prove anything. */
-async function until(rotation: string): Promise<void> {
+async function until(rotation: string, proofKey: string | null): Promise<void> {
   await expect
     .poll(
       async () => {
@@ -51,7 +51,7 @@ async function until(rotation: string): Promise<void> {
           if (effect.kind === 'stage')
             await ledger.complete(
               leased,
-              { kind: 'stage', storeVersion: '1', keyId: `key.g${effect.generation}`, proofKey: null },
+              { kind: 'stage', storeVersion: '1', keyId: `key.g${effect.generation}`, proofKey },
               'rotator',
             )
           else if (effect.kind === 'promote')
@@ -119,6 +119,38 @@ describe('a report of a leak', () => {
     expect(await ledger.showRotation('key-g2')).toMatchObject({ mode: 'expedite', compromised: [1] })
   })
 
+  test('by a fingerprint is about exactly that value, whatever else it says', async () => {
+    await given()
+    await ledger.recordFingerprint({ credential: 'key', generation: 1 }, 'of one')
+    const named = { credential: 'github/octo/chat/42', fingerprint: 'of one' }
+    expect(await report(named)).toMatchObject({
+      verdict: 'rotation-opened',
+      reason: 'key leaked: a build log',
+      rotations: [{ credential: 'key', rotation: 'key-g2', how: 'opened' }],
+    })
+    expect(await ledger.showRotation('key-g2')).toMatchObject({ mode: 'expedite', compromised: [1] })
+    expect(await report({ ...named, credential: 'key', generation: 2 })).toMatchObject({ verdict: 'joined' })
+    expect(await ledger.showRotation('key-g2')).toMatchObject({ compromised: [1] })
+  })
+
+  test('by a fingerprint that none has is none of the credential that it names, once all its values have one', async () => {
+    await given({}, 'proof')
+    const unknown = { fingerprint: 'of nothing', where: 'https://github.example/octo/chat/42' }
+    expect(await report({ ...unknown, credential: 'github/octo/chat/42' })).toMatchObject({
+      verdict: 'unknown-credential',
+      rotations: [],
+      reason: expect.stringMatching(/reported as github.octo.chat.42; it was seen here: https:/),
+    })
+    await ledger.recordFingerprint({ credential: 'key', generation: 1 }, 'of one')
+    expect(await report(unknown)).toMatchObject({ verdict: 'unknown-credential', rotations: [] })
+    expect(await ledger.listRotations({ limit: 9 })).toHaveLength(1)
+  })
+
+  test('by a fingerprint that none has is judged by its name while a value has none yet', async () => {
+    await given({}, 'proof')
+    expect(await report({ fingerprint: 'of nothing' })).toMatchObject({ verdict: 'rotation-opened' })
+  })
+
   test.each<[string, Partial<Leak>, string]>([
     ['of a credential that there is not', { credential: 'other' }, 'unknown-credential'],
     ['of a generation that there never was', { generation: 7 }, 'unknown-credential'],
@@ -167,5 +199,40 @@ describe('a report of a leak', () => {
       { type: 'EventJudged', data: { verdict: 'refused' } },
     ])
     expect(await report({ generation: 1 })).toMatchObject({ verdict: 'joined' })
+  })
+})
+
+test('what Rekey itself works with is neither contained nor retired, by any order, and is expedited', async () => {
+  await given()
+  await ledger.configure(
+    [
+      at('Credential', 'manager', {
+        workload: 'chat',
+        purpose: 'manager',
+        direction: 'outbound',
+        connection: 'shop',
+        authority: {
+          kind: 'postgres-role-pair',
+          pair: 'managers',
+          owner: 'manager',
+          connection: 'root',
+          endpoints: [{ name: 'primary', url: 'postgres://127.0.0.1/shop' }],
+        },
+        stores: [{ name: 'vault', kind: 'vault-kv', path: 'a/manager' }],
+      }),
+    ],
+    { apply: true, actor: 'me' },
+  )
+  const cause = { kind: 'order', actor: 'me', reason: 'leaked' } as const
+  const order = { cause, goal: 'replace', compromised: [] } as const
+  const refused = { code: 'not_allowed_now', message: expect.stringContaining('would lock itself out') }
+  await expect(ledger.start('manager', { ...order, compromised: [], mode: 'contain' })).rejects.toMatchObject(
+    refused,
+  )
+  await expect(
+    ledger.start('manager', { ...order, compromised: [], mode: 'rotate', goal: 'retire' }),
+  ).rejects.toMatchObject(refused)
+  expect(await ledger.start('manager', { ...order, compromised: [], mode: 'expedite' })).toMatchObject({
+    how: 'joined',
   })
 })

@@ -1,16 +1,24 @@
 import type { Document, RekeyError } from '@rekey/contracts'
 import { type Asked, type Change, type EffectResult, FORMAT, type Input, type Leak } from '@rekey/core'
+import { recordLive } from './adoption.ts'
+import { rotateAged } from './aging.ts'
+import * as approvals from './approvals.ts'
 import * as audit from './audit-out.ts'
+import * as breakGlass from './break-glass.ts'
 import { configure } from './configuration.ts'
 import { connectDatabase } from './database.ts'
+import * as driftLook from './drift/look.ts'
+import { listDrift, showLook } from './drift/view.ts'
 import * as effects from './effects.ts'
 import { recordFingerprint, type Unfingerprinted, unfingerprinted } from './fingerprints.ts'
 import * as inbox from './inbox.ts'
+import * as inventory from './inventory.ts'
 import { EFFECTS_CHANNEL, JOURNAL_CHANNEL, readJournal } from './journal.ts'
 import type { Lane } from './lanes.ts'
 import { listen } from './listen.ts'
 import { createJoinToken, declareGone, excuse, fleetLedger, loseSilent } from './nodes.ts'
 import * as notifications from './notifications.ts'
+import { recordObservation, type Seen, toObserve } from './observations.ts'
 import { giveOrder, type OrderKey, type Orders } from './orders.ts'
 import * as outcomes from './outcomes.ts'
 import { recordDenials, recordPolicies } from './policy-journal.ts'
@@ -24,6 +32,9 @@ import * as views from './views.ts'
 import { who } from './who.ts'
 
 export type Ledger = ReturnType<typeof openLedger>
+
+/** All that a function takes after the database. */
+type Tail<F> = F extends (db: never, ...rest: infer Rest) => unknown ? Rest : never
 
 /**
  * Opens the ledger. `name` is the service, as PostgreSQL shows it in pg_stat_activity. `format` is the newest one of a
@@ -43,12 +54,19 @@ export function openLedger(options: { url: string; name: string; format?: number
     /** Rotations. */
     start: (credential: string, asked: Asked) => db.transaction((tx) => startIn(tx, credential, asked)),
     submit: (rotation: string, input: Input, actor: string) => submit(db, rotation, input, actor),
+    /** Opens what is due by its age. */
+    rotateAged: (actor: string, onFault?: Parameters<typeof rotateAged>[2]) => rotateAged(db, actor, onFault),
     /** What people order, at most once for a key. */
-    order: <Answer>(once: OrderKey | undefined, give: (orders: Orders) => Promise<Answer>) =>
-      giveOrder(db, once, give),
+    order: <Answer>(once: OrderKey, give: (orders: Orders) => Promise<Answer>) => giveOrder(db, once, give),
 
     /** Effects. */
     lease: (key: string, by: string, leaseMs: number) => effects.lease(db, key, by, leaseMs),
+    /** What an effect found before its first act; undefined: nothing so far. */
+    noted: (key: string) => effects.noted(db, key),
+    note: (leased: effects.Leased, found: string[]) => effects.note(db, leased, found),
+    /** Which version of each store readers get by somebody else's hand. */
+    recordLive: (leased: effects.Leased, storeVersions: Record<string, string>) =>
+      recordLive(db, leased, storeVersions),
     renew: (held: effects.Held[], leaseMs: number) => effects.renew(renewals, held, leaseMs),
     complete: (leased: effects.Leased, result: EffectResult, by: string) =>
       outcomes.complete(db, leased, result, by),
@@ -68,6 +86,25 @@ export function openLedger(options: { url: string; name: string; format?: number
     /** Nodes that were not heard of for so long are shown as lost; it ends no proof and excuses nothing. */
     loseSilent: (ms: number) => loseSilent(db, ms),
     instancesOf: (nodes: string[]) => views.instancesOf(db, nodes),
+
+    /** What authorities show. */
+    toObserve: () => toObserve(db),
+    recordObservation: (credential: string, seen: Seen[]) => recordObservation(db, credential, seen),
+
+    /** What the backends hold, by names. */
+    askScan: (actor: string) => inventory.askScan(db, actor),
+    showScan: (id: number) => inventory.showScan(db, id),
+    takeScan: (leaseMs: number) => inventory.takeScan(db, leaseMs),
+    recordScan: (...of: Tail<typeof inventory.recordScan>) => inventory.recordScan(db, ...of),
+
+    /** What stores show that Rekey did not write. */
+    planLooks: (everyMs: number) => driftLook.planLooks(db, everyMs),
+    takeLooks: (of: Parameters<typeof driftLook.takeLooks>[1]) => driftLook.takeLooks(db, of),
+    recordLook: (...of: Tail<typeof driftLook.recordLook>) => driftLook.recordLook(db, ...of),
+    closeOffboarded: (actor: string) => driftLook.closeOffboarded(db, actor),
+    askLook: (credential: string) => driftLook.askLook(db, credential),
+    listDrift: (credential?: string) => listDrift(db, credential),
+    showLook: (credential: string) => showLook(db, credential),
 
     /** Telling people. */
     raiseNotifications: <N extends notifications.Noticed>(
@@ -91,6 +128,18 @@ export function openLedger(options: { url: string; name: string; format?: number
     recordDenials: (denials: Parameters<typeof recordDenials>[1]) => recordDenials(db, denials),
     recordPolicies: (loaded: Parameters<typeof recordPolicies>[1]) => recordPolicies(db, loaded),
     subjectOf: (of: Parameters<typeof views.subjectOf>[1]) => views.subjectOf(db, of),
+    blastRadius: (...of: Tail<typeof breakGlass.blastRadius>) => breakGlass.blastRadius(db, ...of),
+    forgetReach: (use: string) => breakGlass.forgetReach(db, use),
+    openBreakGlass: (opened: Parameters<typeof breakGlass.openBreakGlass>[1]) =>
+      breakGlass.openBreakGlass(db, opened),
+    recordBreakGlassUse: (used: breakGlass.BreakGlassUse) => breakGlass.recordBreakGlassUse(db, used),
+
+    /** The agreement of a second person. */
+    askApproval: (asked: approvals.ApprovalAsked) => approvals.askApproval(db, asked),
+    approve: (id: string, by: Parameters<typeof approvals.approve>[2]) => approvals.approve(db, id, by),
+    approvalFor: (order: Parameters<typeof approvals.approvalFor>[1]) => approvals.approvalFor(db, order),
+    listApprovals: () => approvals.listApprovals(db),
+    findApproval: (id: string) => approvals.findApproval(db.pool, id),
 
     /** Audit. */
     unaudited: (limit: number) => audit.unaudited(db, limit),

@@ -1,17 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
-import {
-  type CredentialSpec,
-  type DesiredState,
-  type Nack,
-  RekeyError,
-  type UsageMessage,
-} from '@rekey/contracts'
+import { type CredentialSpec, type Nack, RekeyError, type UsageMessage, WATCHED_MAX } from '@rekey/contracts'
 import { desired, leavesLostBehind, rolloutsOf } from '@rekey/core'
+import { recordClients } from './clients.ts'
 import { clock, type Database, type Queryable } from './database.ts'
-import type { FleetLedger, JoinedNode, VerifiedAck } from './fleet-ledger.ts'
+import type { FleetLedger, JoinedNode, NodeOrder, VerifiedAck } from './fleet-ledger.ts'
 import { isNewer, isOurs, readState } from './format.ts'
 import { append } from './journal.ts'
-import { keyId } from './project.ts'
+import { recordKnocks } from './knocks.ts'
 import { heldSql } from './recovery/held.ts'
 import { lockCredential, submitIn } from './submit.ts'
 
@@ -158,6 +153,8 @@ export function fleetLedger(db: Database): FleetLedger {
     recordAcks: (acks) => recordAcks(db, acks),
     recordNacks: (nacks) => recordNacks(db, nacks),
     recordUsage: (reports) => recordUsage(db, reports),
+    recordClients: (reports) => recordClients(db, reports),
+    recordKnocks: (reports) => recordKnocks(db, reports),
     async goneNodes() {
       const { rows } = await db.pool.query(
         "select name from node where state = 'gone' and identity_ended_at is null order by name limit 100",
@@ -215,7 +212,7 @@ async function redeem(tx: Queryable, node: string, token: string): Promise<Joine
       `insert into placement (node, credential, revision, accept, refuse, floor) values ($1, $2, $3, $4, $5, $6)
        on conflict (node, credential) do update set revision = excluded.revision, accept = excluded.accept,
          refuse = excluded.refuse, floor = excluded.floor, proved_revision = 0, proved = '{}',
-         usage = '[]', reported_at = null, nack = null`,
+         usage = '[]', reported_at = null, nack = null, watched = null`,
       [node, row.name, row.revision, accept, refuse, floor],
     )
   }
@@ -229,10 +226,13 @@ async function redeem(tx: Queryable, node: string, token: string): Promise<Joine
   return { node, workload, credentials }
 }
 
-function readPlace(spec: Pick<CredentialSpec, 'stores'>): { mount: string; path: string } {
+type ReadPlace = { mount: string; path: string; namespace?: string; field?: string }
+
+function readPlace(spec: Pick<CredentialSpec, 'stores'>): ReadPlace {
   const store = spec.stores.find((s) => s.kind === 'vault-kv')
   if (!store) throw new RekeyError('invalid_configuration', 'the credential has no vault-kv store')
-  return { mount: store.mount, path: store.path }
+  const { mount, path, namespace, field } = store
+  return { mount, path, ...(namespace !== undefined && { namespace }), ...(field !== undefined && { field }) }
 }
 
 /** A new session knows nothing: what an older one proved does not count any more. */
@@ -250,25 +250,41 @@ async function openSession(tx: Queryable, session: { node: string; boot: string;
   return { session: Number(rows[0].session), desired: desired.get(session.node) ?? [] }
 }
 
-async function desiredStates(tx: Queryable, nodes: string[]): Promise<Map<string, DesiredState[]>> {
+/**
+ * A value that waits to be adopted is in use at the gateways already: told that it shall hold nothing, a node would cut its
+ * clients off. It hears of it in its wave.
+ */
+const UNTOLD =
+  "(c.spec ->> 'firstValue' is not distinct from 'adopt' and p.accept = '{}' and p.refuse = '{}')"
+
+async function desiredStates(tx: Queryable, nodes: string[]): Promise<Map<string, NodeOrder[]>> {
   const { rows } = await tx.query(
-    `select p.node, p.credential, p.revision, p.accept, p.refuse, p.floor, c.spec -> 'stores' as stores
-     from placement p join credential c on c.name = p.credential
-     where p.node = any($1) and not ${heldSql('p.credential')} order by p.node, p.credential`,
+    `with ended as materialized (
+       select c.name, array(
+         select generation from generation g where g.credential = c.name and g.validity = 'destroyed'
+         order by generation desc limit ${WATCHED_MAX}) as dead
+       from credential c where c.name in (select credential from placement where node = any($1))
+     )
+     select p.node, p.credential, p.revision, p.accept, p.refuse, p.floor, c.spec -> 'stores' as stores, ended.dead, (
+       select jsonb_object_agg(g.generation, g.key_id) from generation g
+       where g.credential = p.credential and g.generation = any(p.accept)) as "keyIds"
+     from placement p join credential c on c.name = p.credential join ended on ended.name = p.credential
+     where p.node = any($1) and not ${heldSql('p.credential')} and not ${UNTOLD} order by p.node, p.credential`,
     [nodes],
   )
-  const states = new Map<string, DesiredState[]>()
+  const states = new Map<string, NodeOrder[]>()
   for (const row of rows) {
-    const state: DesiredState = {
+    const state: NodeOrder = {
       credential: row.credential,
       revision: row.revision,
       accept: row.accept.map((generation: number) => ({
         generation,
-        keyId: keyId(row.credential, generation),
+        keyId: row.keyIds[generation],
       })),
       refuse: row.refuse,
       floor: row.floor,
       store: { kind: 'vault-kv', ...readPlace(row) },
+      dead: row.dead.filter((generation: number) => !row.accept.includes(generation)),
     }
     states.set(row.node, [...(states.get(row.node) ?? []), state])
   }

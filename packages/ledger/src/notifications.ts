@@ -1,19 +1,25 @@
 import type { TargetSpec } from '@rekey/contracts'
 import type { Mode, RotationEvent } from '@rekey/core'
+import type { ApprovalEntry } from './approvals.ts'
 import type { Database, Queryable } from './database.ts'
+import type { DriftEntry } from './drift/entries.ts'
 import { append } from './journal.ts'
+import type { DeadKeyUsed, KnocksTold } from './knocks.ts'
 
-/** A journal entry of a rotation, with what is known of its subject. */
+/** A journal entry of a rotation or of a credential, with what is known of its subject. */
 export type NoticedEntry = {
   position: number
-  event: RotationEvent
+  event: RotationEvent | DeadKeyUsed | ApprovalEntry | DriftEntry
   actor: string
   /** ISO 8601. */
   at: string
+  /** Of a credential's entry: the one that it is about, else the stream. */
   rotation: string
   credential: string
   /** What it is now. */
   mode: Mode
+  /** What the owner wants to hear of knocks. */
+  knocks: KnocksTold
   workload: string
   environment: string
   owner: string
@@ -75,12 +81,13 @@ async function read(
   { from, to, types }: { from: number; to: number; types: readonly string[] },
 ): Promise<{ entry: NoticedEntry; targets: TargetSpec[] }[]> {
   const { rows } = await tx.query(
-    `select j.position, j.type, j.data, j.actor, j.at, r.id as rotation, r.state ->> 'mode' as mode,
-            c.name as credential, w.name as workload, w.spec ->> 'environment' as environment,
+    `select j.position, j.type, j.data, j.actor, j.at, coalesce(r.id, j.data ->> 'rotation', j.stream) as rotation,
+            coalesce(r.state ->> 'mode', 'rotate') as mode, coalesce(o.spec ->> 'knocks', 'warning') as knocks, c.name as credential, w.name as workload, w.spec ->> 'environment' as environment,
             o.name as owner, o.spec -> 'notify' as targets
      from journal j
-     join rotation r on j.stream = 'rotation/' || r.id
-     join credential c on c.name = r.credential
+     left join rotation r on j.stream like 'rotation/%' and r.id = substr(j.stream, length('rotation/') + 1)
+     join credential c on c.name = coalesce(
+       r.credential, case when j.stream like 'credential/%' then substr(j.stream, length('credential/') + 1) end)
      join workload w on w.name = c.workload
      join owner o on o.name = w.spec ->> 'owner'
      where j.position > $1 and j.position <= $2 and j.type = any($3)

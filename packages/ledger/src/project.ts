@@ -130,8 +130,8 @@ async function projectOne(tx: Queryable, rotation: Rotation, event: RotationEven
   }
 }
 
-/** The public id of a generation, unless the stores hold it under another one. */
-export function keyId(credential: string, generation: number): string {
+/** The public id of a generation, until the stores hold it under another one. */
+function keyId(credential: string, generation: number): string {
   return `${credential}.g${generation}`
 }
 

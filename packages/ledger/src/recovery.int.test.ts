@@ -453,4 +453,33 @@ describe('a ledger that was restored from an older backup', () => {
     await ledger.recover(recovered)
     expect(await ledger.fleet.redeemJoinToken('n3', token)).toBeUndefined()
   })
+
+  test('waits for records of the audit that are being stored', async () => {
+    const last = (await ledger.journal({ limit: 1_000 })).at(-1)?.position
+    const auditor = new pg.Client({ connectionString: urlOf(name) })
+    await auditor.connect()
+    try {
+      await auditor.query('begin')
+      await auditor.query(
+        `insert into audit_out (position, sequence, key, bytes, hash)
+         select position, row_number() over (order by position), 'k', 'b', repeat('0', 64) from journal`,
+      )
+      const recovering = ledger.recover(recovered)
+      await expect
+        .poll(async () => {
+          await auditor.query('select pg_stat_clear_snapshot()')
+          const { rows } = await auditor.query(
+            "select from pg_stat_activity where application_name = 'test' and wait_event_type = 'Lock' and datname = current_database()",
+          )
+          return rows.length
+        })
+        .toBe(1)
+      await auditor.query('commit')
+      await recovering
+    } finally {
+      await auditor.end()
+    }
+    expect((await ledger.unaudited(1_000)).map((entry) => entry.type)).toContain('RecoveryStarted')
+    expect((await ledger.unaudited(1_000))[0]?.position).toBeGreaterThan((last ?? 0) + 1)
+  })
 })

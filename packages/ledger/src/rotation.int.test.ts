@@ -70,6 +70,32 @@ const change = (id: string, zone: string, digest = zone) =>
     change: { type: 'zonechanged', workload: 'chat', facts: { zone } },
   })
 
+test('nodes are told in which namespace a value is', async () => {
+  const [chat, key] = DOCUMENTS.map((document) => structuredClone(document)) as [
+    unknown,
+    { spec: { stores: object[] } },
+  ]
+  key.spec.stores = [{ name: 'vault', kind: 'vault-kv', path: 'a/b', namespace: 'team/a' }]
+  const place = { mount: 'secret', path: 'a/b', namespace: 'team/a' }
+  await ledger.configure(
+    [chat, key].map((document) => DocumentSchema.parse(document)),
+    {
+      apply: true,
+      actor: 'test',
+    },
+  )
+  const { token } = await ledger.createJoinToken({
+    node: 'n1',
+    workload: 'chat',
+    ttlMs: 60_000,
+    actor: 'test',
+  })
+  expect(await ledger.fleet.redeemJoinToken('n1', token)).toMatchObject({
+    credentials: [{ credential: 'key', ...place }],
+  })
+  expect((await ledger.fleet.desiredStates(['n1'])).get('n1')).toMatchObject([{ store: place }])
+})
+
 async function join(node: string): Promise<number> {
   const { token } = await ledger.createJoinToken({ node, workload: 'chat', ttlMs: 60_000, actor: 'test' })
   expect(await ledger.fleet.redeemJoinToken(node, token)).toMatchObject({ node, workload: 'chat' })

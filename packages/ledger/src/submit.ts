@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto'
-import { CredentialSpec, RekeyError } from '@rekey/contracts'
+import { CredentialSpec, definitionOf, RekeyError } from '@rekey/contracts'
 import {
   type Asked,
   type Decision,
@@ -106,6 +106,8 @@ const laneOf = ({ mode }: Rotation): Lane => (mode === 'rotate' ? 'routine' : 'e
 async function follow(tx: Queryable, rotation: Rotation, events: RotationEvent[]): Promise<void> {
   if (rotation.followUp.length === 0 || !events.some((e) => e.type === 'RotationClosed')) return
   const row = await lockCredential(tx, rotation.credential)
+  // Nothing is made while the value in use waits to be adopted.
+  if (await awaitsAdoption(tx, row)) return
   // What was given up before it was ever in use needs no retirement.
   const possible = rotation.followUp.filter((f) => f.goal === 'replace' || row.current_generation !== null)
   const first = possible.find((f) => f.goal === 'retire') ?? possible[0]
@@ -123,6 +125,7 @@ export type Started = { rotation: string; how: 'opened' | 'joined' | 'queued' }
 /** Opens a rotation of a credential, or adds the cause to the one under way. */
 export async function startIn(tx: Queryable, credential: string, asked: Asked): Promise<Started> {
   const row = await lockCredential(tx, credential)
+  refuseToLockOut(row, asked)
   const kept = await keepWhileHeld(tx, row, asked)
   if (kept !== undefined) return { rotation: kept, how: 'queued' }
   if (row.open_rotation === null) return { rotation: await openIn(tx, row, asked), how: 'opened' }
@@ -133,9 +136,20 @@ export async function startIn(tx: Queryable, credential: string, asked: Asked): 
   return { rotation: row.open_rotation, how: joined ? 'joined' : 'queued' }
 }
 
-async function openIn(tx: Queryable, row: CredentialRow, asked: Asked): Promise<string> {
+/** `adopts`: the generation of which no value is made, because the stores hold it. */
+export async function openIn(
+  tx: Queryable,
+  row: CredentialRow,
+  asked: Asked,
+  adopts?: number,
+): Promise<string> {
   const { name, current_generation, last_generation } = row
   refuseImpossible(row, asked)
+  if (adopts === undefined && (await awaitsAdoption(tx, row)))
+    throw new RekeyError(
+      'not_allowed_now',
+      `${name}: the value in use is not Rekey's so far; adopt it first (\`rekey adopt ${name}\`)`,
+    )
   // Read through the schema, so that what an older release wrote has today's defaults.
   const spec = CredentialSpec.parse(row.spec)
   const id =
@@ -148,12 +162,12 @@ async function openIn(tx: Queryable, row: CredentialRow, asked: Asked): Promise<
     {
       id,
       credential: name,
-      plan: planOf(spec),
+      plan: adopts === undefined ? planOf(spec) : planToAdopt(spec, adopts),
       base: current_generation,
       revision: row.revision,
       movedAt: row.moved_at?.getTime() ?? null,
       // Drawn once: a rotation that starts again after a crash starts at the same time.
-      jitterMs: spec.rollout.jitterMs > 0 ? randomInt(spec.rollout.jitterMs + 1) : 0,
+      jitterMs: adopts === undefined && spec.rollout.jitterMs > 0 ? randomInt(spec.rollout.jitterMs + 1) : 0,
       alreadyDead: false,
       ...asked,
       ...(paused && { paused }),
@@ -162,6 +176,22 @@ async function openIn(tx: Queryable, row: CredentialRow, asked: Asked): Promise<
   )
   await storeOpened(tx, name, spec, decision, asked.cause.actor)
   return id
+}
+
+/**
+ * Whether its value is still what somebody else put into the stores. One that leaked before it was adopted is not waited
+ * for: the next one is Rekey's.
+ */
+export async function awaitsAdoption(
+  tx: Queryable,
+  { name, spec, current_generation }: Pick<CredentialRow, 'name' | 'spec' | 'current_generation'>,
+): Promise<boolean> {
+  if (spec.firstValue !== 'adopt' || current_generation !== null) return false
+  const { rows } = await tx.query(
+    'select exists (select from generation where credential = $1 and compromised_at is not null) as leaked',
+    [name],
+  )
+  return !rows[0].leaked
 }
 
 function holdFor({ by, reason, until }: Pause) {
@@ -188,6 +218,15 @@ export async function storeOpened(
   await appendLocked(tx, rotationStream(rotation.id), actor, events, laneOf(rotation))
 }
 
+/** Rekey never ends the only credential that it works with. An `expedite` has the next one proved before. */
+function refuseToLockOut({ name, spec }: CredentialRow, { mode, goal }: Asked): void {
+  if (spec.connection === undefined || (mode !== 'contain' && goal !== 'retire')) return
+  throw new RekeyError(
+    'not_allowed_now',
+    `${name}: Rekey works with it, as the connection ${spec.connection}, and would lock itself out; expedite it`,
+  )
+}
+
 function refuseImpossible({ name, current_generation, retired_at }: CredentialRow, asked: Asked): void {
   const refuse = (why: string) => new RekeyError('not_allowed_now', `${name}: ${why}`)
   if (retired_at !== null)
@@ -208,15 +247,20 @@ async function offboardingId(tx: Queryable, name: string, generation: number | n
 }
 
 /** The configuration as the rotation freezes it. */
-export function planOf({ direction, stores, rollout }: CredentialSpec): Plan {
+export function planOf({ direction, authority, stores, rollout }: CredentialSpec): Plan {
   const { jitterMs: _, ...timings } = rollout
+  const { quietMsMin = 0, ...abilities } = definitionOf(authority).abilities(authority)
   return {
     direction,
-    // Nodes hold two generations at once, refuse within the wave, and cannot suspend.
-    slots: 2,
-    soakMs: null,
-    refusalLagMs: 0,
+    ...abilities,
     stores: stores.map((s) => s.name),
     ...timings,
+    // A use that is told of late must not come after the window that it counts for.
+    quietMs: Math.max(timings.quietMs, quietMsMin),
   }
+}
+
+/** Nothing changes for anybody who uses the value: that waits for no window, and for no other causes. */
+function planToAdopt(spec: CredentialSpec, adopts: number): Plan {
+  return { ...planOf(spec), windows: [], settleMs: 0, adopts }
 }

@@ -1,6 +1,8 @@
 import { RekeyError } from '@rekey/contracts'
 import { type Hold, phaseOf, type Rotation, unmet } from '@rekey/core'
+import { DUE_SQL } from './aging.ts'
 import type { Database } from './database.ts'
+import type { DriftedStore } from './drift/judge.ts'
 import { readFacts } from './facts.ts'
 import { isNewer, readState, type Stored } from './format.ts'
 import { listNotifications, type NotificationView } from './notifications.ts'
@@ -61,11 +63,15 @@ export type CredentialView = {
   environment: string
   currentGeneration: number | null
   openRotation: string | null
+  /** When it rotates by itself; null: it does not, or it does now. */
+  dueAt: string | null
   /** No routine rotation goes on before its end. */
   paused: Pause | null
   /** When it was offboarded. */
   retiredAt: string | null
   nodes: { live: number; lost: number }
+  /** What its stores show that Rekey did not write; null: nothing, as far as anybody has looked. */
+  drift: { id: number; foundAt: string; stores: DriftedStore[] } | null
   generations: {
     generation: number
     label: string | null
@@ -74,16 +80,22 @@ export type CredentialView = {
     /** It leaked. */
     compromised: boolean
     storeVersions: Record<string, string>
+    /** Requests with it since it died, as far as its nodes can notice them. */
+    knocks: number
   }[]
 }
 
 export async function listCredentials(db: Database, name?: string): Promise<CredentialView[]> {
   const { rows } = await db.pool.query(
     `select c.name, c.workload, c.purpose, c.current_generation, c.open_rotation, c.retired_at,
+            case when c.open_rotation is null then ${DUE_SQL} end as due_at,
             case when to_timestamp((c.paused ->> 'until')::double precision / 1000) > now() then c.paused end as paused,
             w.spec ->> 'owner' as owner, w.spec ->> 'environment' as environment,
+            (select json_build_object('id', d.id, 'foundAt', d.found_at, 'stores', d.stores)
+             from drift d where d.credential = c.name and d.settled_at is null) as drift,
             (select coalesce(jsonb_agg(jsonb_build_object('generation', g.generation, 'label', g.label,
-               'validity', g.validity, 'keyId', g.key_id, 'compromised', g.compromised_at is not null, 'storeVersions', g.store_versions) order by g.generation), '[]')
+               'validity', g.validity, 'keyId', g.key_id, 'compromised', g.compromised_at is not null, 'storeVersions', g.store_versions,
+               'knocks', (select coalesce(sum(k.requests), 0)::bigint from knock k where k.credential = c.name and k.generation = g.generation)) order by g.generation), '[]')
              from generation g where g.credential = c.name) as generations,
             (select count(*)::int from node n where n.workload = c.workload and n.state = 'live') as live,
             (select count(*)::int from node n where n.workload = c.workload and n.state = 'lost') as lost
@@ -91,10 +103,12 @@ export async function listCredentials(db: Database, name?: string): Promise<Cred
      ${name === undefined ? '' : 'where c.name = $1'} order by c.name`,
     name === undefined ? [] : [name],
   )
-  return rows.map(({ current_generation, open_rotation, retired_at, live, lost, ...row }) => ({
+  return rows.map(({ current_generation, open_rotation, retired_at, due_at, live, lost, drift, ...row }) => ({
     ...row,
+    drift: drift && { ...drift, foundAt: new Date(drift.foundAt).toISOString() },
     currentGeneration: current_generation,
     openRotation: open_rotation,
+    dueAt: due_at?.toISOString() ?? null,
     retiredAt: retired_at?.toISOString() ?? null,
     nodes: { live, lost },
   }))

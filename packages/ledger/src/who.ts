@@ -1,8 +1,10 @@
-import type { CredentialSpec, WorkloadSpec } from '@rekey/contracts'
+import { type CredentialSpec, definitionOf, type WorkloadSpec } from '@rekey/contracts'
 import { type Mode, phaseOf, type RetirementStep, type Rotation } from '@rekey/core'
+import { type ClientUseView, clientsOf } from './clients.ts'
 import type { Database } from './database.ts'
 import { type Forecast, Forecasts } from './forecast.ts'
 import { isNewer, readState } from './format.ts'
+import { type KnocksView, knocksOf } from './knocks.ts'
 
 /** Whose a value is, where it lives, and what can be done about it. */
 export type Owned = {
@@ -25,11 +27,18 @@ export type Owned = {
   nodes: NodeUse[]
   /** The last use that a node reports now; null: none does, which says nothing of other times and other nodes. */
   lastUse: { at: string; node: string } | null
+  /**
+   * By whom it is used, or was before it died, as far as nodes can tell: at each address the latest, which may be a
+   * minute behind `lastUse`. `declared`: the clients of the credential's document; none: nobody is unknown.
+   */
+  clients: { declared: string[]; seen: ClientUseView[] }
   /** What it opens, as the configuration says. */
   reaches: { name: string; url: string }[]
   rotation: { id: string; phase: string; mode: Mode } | null
   /** Null: it is not dead. */
   dead: { since: string; refusedBy: string[]; exceptions: string[] } | null
+  /** Requests with it since it died. Null: it is not dead. */
+  knocks: KnocksView | null
   forecast: Forecast[]
 }
 
@@ -117,6 +126,8 @@ async function describe(db: Database, row: Row, forecasts: Forecasts): Promise<O
   const { rotation, ending } = await underWay(db, row)
   const dead = await deathOf(db, credential, generation)
   const used = nodes.filter((n) => n.lastUsedAt !== null)
+  const clients = row.spec.clients ?? []
+  const of = { credential, generation, clients }
   const last = used.toSorted((a, b) => String(b.lastUsedAt).localeCompare(String(a.lastUsedAt)))[0]
   return {
     credential,
@@ -135,9 +146,11 @@ async function describe(db: Database, row: Row, forecasts: Forecasts): Promise<O
     ),
     nodes,
     lastUse: last?.lastUsedAt ? { at: last.lastUsedAt, node: last.node } : null,
-    reaches: row.spec.authority.endpoints,
+    clients: { declared: clients.map(({ name }) => name), seen: await clientsOf(db, of) },
+    reaches: definitionOf(row.spec.authority).reaches(row.spec.authority),
     rotation,
     dead,
+    knocks: row.validity === 'destroyed' ? await knocksOf(db, of) : null,
     forecast: dead || row.label === null ? [] : await forecasts.of(credential),
   }
 }

@@ -1,6 +1,7 @@
 import type { Severity } from '@rekey/contracts'
-import type { Mode, RotationEvent } from '@rekey/core'
-import type { NoticedEntry } from '@rekey/ledger'
+import type { Mode } from '@rekey/core'
+import type { DeadKeyUsed, NoticedEntry } from '@rekey/ledger'
+import { driftWords, settledWords, severityOfDrift } from './drift.ts'
 
 /** What people are told. It holds no secret, because no journal entry does. */
 export type Notice = {
@@ -32,22 +33,29 @@ export const NOTICED_TYPES = [
   'HoldPlaced',
   'HoldLifted',
   'RotationClosed',
-] as const satisfies RotationEvent['type'][]
+  'DeadKeyUsed',
+  'DriftFound',
+  'DriftSettled',
+  'ApprovalAsked',
+  'ApprovalGiven',
+] as const satisfies NoticedEntry['event']['type'][]
 
 type Told = Pick<Notice, 'about' | 'severity' | 'summary'> & { resolves?: true }
 
 /**
  * What an owner is told of: a leak, and each step that an emergency becomes worse by; whatever is held, and that it no
- * longer is; and an end that is not the plain one. A routine rotation that goes well tells nobody.
+ * longer is; an end that is not the plain one; an order that waits for a second person; what somebody changed in a store by hand; and, if the
+ * owner wants to hear of it, a request with a dead key. A routine rotation that goes well tells nobody.
  */
 export function noticeOf(entry: NoticedEntry): Notice | undefined {
   const told = tell(entry)
   if (!told) return undefined
-  const { event: _, mode: __, ...facts } = entry
+  const { event: _, mode: __, knocks: ___, ...facts } = entry
   return { resolves: false, ...facts, ...told }
 }
 
-function tell({ event, rotation, credential, mode }: NoticedEntry): Told | undefined {
+function tell(entry: NoticedEntry): Told | undefined {
+  const { event, rotation, credential, mode, knocks } = entry
   // One incident for each rotation that became an emergency, whoever said so first.
   const emergency = `${rotation}/emergency`
   switch (event.type) {
@@ -97,15 +105,67 @@ function tell({ event, rotation, credential, mode }: NoticedEntry): Told | undef
       if (exceptions.length > 0) return { ...told, about: emergency, severity: 'critical' }
       return { ...told, about: emergency, severity: 'critical', resolves: true }
     }
+    case 'DeadKeyUsed':
+      if (knocks === 'off') return undefined
+      return {
+        about: `${credential}/knock/${event.generation}/${event.address ?? 'others'}`,
+        severity: knocks,
+        summary: knockWords(event),
+      }
+    case 'DriftFound':
+      return {
+        about: driftId(event),
+        severity: severityOfDrift(event.stores),
+        summary: driftWords(event),
+      }
+    case 'DriftSettled':
+      return {
+        about: driftId(event),
+        severity: 'warning',
+        resolves: true,
+        summary: settledWords(event),
+      }
+    case 'ApprovalAsked': {
+      const { approval, action, blastRadius, expiresAt, reason } = event
+      return {
+        about: approval,
+        severity: 'critical',
+        summary: `${entry.actor} wants to ${action} ${credential} (${blastRadius} nodes: ${reason}), and another person has to agree until ${expiresAt}: rekey approve ${approval}`,
+      }
+    }
+    case 'ApprovalGiven':
+      return {
+        about: event.approval,
+        severity: 'critical',
+        resolves: true,
+        summary: `${entry.actor} agreed that ${event.requester} may ${event.action} ${credential}: ${event.reason}`,
+      }
     default:
       return undefined
   }
+}
+
+function knockWords(knock: DeadKeyUsed): string {
+  const { generation, credential, address, client, declared, requests, addresses, nodes } = knock
+  const who =
+    address !== null
+      ? `${client ?? (declared ? 'no declared client' : 'by whom is not declared')}, ${address}`
+      : addresses > 0
+        ? `${addresses} further addresses`
+        : 'more addresses than are listed'
+  const times = requests > 1 ? ` ${requests} times` : ''
+  const at = nodes.length > 0 ? ` at ${nodes.join(', ')}` : ''
+  return `generation ${generation} of ${credential}, which is dead, was used${times} (${who})${at}; it was refused, and somebody still has it`
 }
 
 const DOES: Record<Mode, string> = {
   rotate: 'it is being replaced',
   expedite: 'it is being replaced at once, and goes on serving meanwhile',
   contain: 'it is being revoked now, and requests with it fail',
+}
+
+function driftId({ credential, drift }: { credential: string; drift: number }): string {
+  return `${credential}/drift/${drift}`
 }
 
 function holdId(rotation: string, reason: string, about: string): string {

@@ -3,15 +3,25 @@ import cedar from '@cedar-policy/cedar-wasm/nodejs'
 import { RekeyError } from '@rekey/contracts'
 import { type EntityFile, readEntities } from './entities.ts'
 import { type PolicyFile, readPolicyFiles } from './policy-file.ts'
-import { type Action, nameOf, type Principal, type Resource, SCHEMA, SYSTEM_ID } from './vocabulary.ts'
+import {
+  type Action,
+  nameOf,
+  type Principal,
+  type Resource,
+  SCHEMA,
+  SYSTEM_ID,
+  type Weight,
+} from './vocabulary.ts'
 
 export type Question = {
   principal: Principal
   action: Action
   resource: Resource
-  /** What the action asks for beside it; of all actions only `approve` does. */
-  context?: Record<string, string>
+  /** What the action asks for beside it: an order its weight, `approve` whose order it is. */
+  context?: Weight | Consent
 }
+
+export type Consent = { requester: string; approver: string; samePerson: boolean }
 
 export type Decision = {
   allowed: boolean

@@ -9,6 +9,8 @@ import { type Resource, UNKNOWN_CREDENTIAL } from './vocabulary.ts'
 // Cedar is compiled when it is first used, which takes a second of the processor.
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
 
+/** What an order by one person about one node weighs. */
+const ALONE = { approved: false, blastRadius: 1 }
 const ON_CALL =
   '@id("on-call")\npermit (principal in Role::"on-call", action in Action::"order", resource);\n'
 const ana = { type: 'User', id: 'ana', groups: ['sre'] } as const
@@ -109,7 +111,7 @@ describe('an answer', () => {
   test('names the policies that decided, and the set they belong to', () => {
     const set = policies(ON_CALL, 'permit (principal in Group::"sre", action == Action::"rotate", resource);')
     expect(set.ids).toEqual(['1-1', 'on-call'])
-    expect(set.authorize({ principal: ana, action: 'rotate', resource: key })).toEqual({
+    expect(set.authorize({ principal: ana, action: 'rotate', resource: key, context: ALONE })).toEqual({
       allowed: true,
       policies: ['1-1', 'on-call'],
       errors: [],
@@ -127,16 +129,25 @@ describe('an answer', () => {
       allowed: false,
       policies: [],
     })
-    expect(set.authorize({ principal: ana, action: 'contain', resource: key })).toMatchObject({
-      allowed: false,
-      policies: ['not-prod'],
-    })
+    expect(set.authorize({ principal: ana, action: 'contain', resource: key, context: ALONE })).toMatchObject(
+      {
+        allowed: false,
+        policies: ['not-prod'],
+      },
+    )
     expect(
-      set.authorize({ principal: ana, action: 'contain', resource: { ...key, environment: 'dev' } }),
+      set.authorize({
+        principal: ana,
+        action: 'contain',
+        resource: { ...key, environment: 'dev' },
+        context: ALONE,
+      }),
     ).toMatchObject({
       allowed: true,
     })
-    expect(set.authorize({ principal: ana, action: 'contain', resource: UNKNOWN_CREDENTIAL })).toMatchObject({
+    expect(
+      set.authorize({ principal: ana, action: 'contain', resource: UNKNOWN_CREDENTIAL, context: ALONE }),
+    ).toMatchObject({
       allowed: true,
     })
   })
@@ -144,7 +155,12 @@ describe('an answer', () => {
   test('is no when a policy fails, though Cedar itself would leave that policy out and say yes', () => {
     const overflow =
       '@id("breaks") forbid (principal, action == Action::"rotate", resource is Credential) when { 9223372036854775807 + (if resource.owner == "x" then 0 else 1) > 0 };'
-    const answer = policies(ON_CALL, overflow).authorize({ principal: ana, action: 'rotate', resource: key })
+    const answer = policies(ON_CALL, overflow).authorize({
+      principal: ana,
+      action: 'rotate',
+      resource: key,
+      context: ALONE,
+    })
     expect(answer).toMatchObject({ allowed: false, policies: ['breaks'] })
     expect(answer.errors[0]).toContain('overflow')
   })
@@ -156,9 +172,13 @@ describe('an answer', () => {
       { principal: ana, action: 'rotate', resource: { type: 'Node', id: 'n' } },
     ],
     ['a context that is missing', { principal: ana, action: 'approve', resource: key }],
+    ['an order without its weight', { principal: ana, action: 'rotate', resource: key }],
     ['a context that is too much', { principal: ana, action: 'rotate', resource: key, context: { a: 'b' } }],
-    ['a principal of no kind', { principal: { type: 'Root', id: 'x' }, action: 'rotate', resource: key }],
-    ['not even a question', { principal: undefined, action: 'rotate', resource: key }],
+    [
+      'a principal of no kind',
+      { principal: { type: 'Root', id: 'x' }, action: 'rotate', resource: key, context: ALONE },
+    ],
+    ['not even a question', { principal: undefined, action: 'rotate', resource: key, context: ALONE }],
   ])('is no to %s', (_what, question) => {
     const answer = policies('permit (principal, action, resource);').authorize(question as never)
     expect(answer).toMatchObject({ allowed: false, policies: [] })
@@ -168,7 +188,8 @@ describe('an answer', () => {
   test('does not confuse names with quotes and lines in them', () => {
     const set = policies('permit (principal == User::"a\\"b", action, resource);')
     const as = (id: string) =>
-      set.authorize({ principal: { type: 'User', id }, action: 'rotate', resource: key }).allowed
+      set.authorize({ principal: { type: 'User', id }, action: 'rotate', resource: key, context: ALONE })
+        .allowed
     expect([as('a"b'), as('a\\"b'), as('a'), as('a"b\n')]).toEqual([true, false, false, false])
   })
 })
@@ -195,7 +216,13 @@ test('a name that is in entities.json has what it says there, beside its groups'
       { uid: { type: 'Group', id: 'sre' }, attrs: {}, parents: [{ type: 'Role', id: 'on-call' }] },
     ]),
   })
-  const may = (action: 'read' | 'rotate') => set.authorize({ principal: ana, action, resource: key }).allowed
+  const may = (action: 'read' | 'rotate') =>
+    set.authorize({
+      principal: ana,
+      action,
+      resource: key,
+      ...(action === 'rotate' && { context: ALONE }),
+    }).allowed
   expect([may('read'), may('rotate')]).toEqual([true, true])
 })
 
@@ -218,13 +245,13 @@ test('what the pages show can be used', () => {
     principal: typeof junior | typeof senior,
     action: 'rotate' | 'contain',
     environment = 'prod',
-  ) => set.authorize({ principal, action, resource: { ...key, environment } }).allowed
+  ) => set.authorize({ principal, action, resource: { ...key, environment }, context: ALONE }).allowed
   expect([may(junior, 'contain'), may(senior, 'contain')]).toEqual([false, true])
   expect([may(junior, 'contain', 'dev'), may(junior, 'rotate')]).toEqual([true, true])
 })
 
 test('two sets can be asked side by side', () => {
   const [a, b] = [shipped(), policies(ON_CALL)]
-  const question = { principal: ana, action: 'rotate', resource: key } as const
+  const question = { principal: ana, action: 'rotate', resource: key, context: ALONE } as const
   expect([a.authorize(question).allowed, b.authorize(question).allowed]).toEqual([false, true])
 })

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { SHIPPED_DIR, shipped } from '../test/shipped.ts'
 import type { Question } from './policies.ts'
-import { ACTIONS, type Action, type Principal, type Resource, SCHEMA } from './vocabulary.ts'
+import { ACTIONS, type Action, isOrder, type Principal, type Resource, SCHEMA } from './vocabulary.ts'
 
 // Cedar is compiled when it is first used, which takes a second of the processor.
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
@@ -33,8 +33,9 @@ const CREDENTIAL: Resource = {
 const NODE: Resource = { type: 'Node', id: 'n1' }
 const SYSTEM: Resource = { type: 'System' }
 const ABOUT: Record<Action, Resource[]> = {
+  adopt: [CREDENTIAL],
   apply: [SYSTEM],
-  approve: [CREDENTIAL],
+  approve: [SYSTEM, CREDENTIAL, NODE],
   contain: [CREDENTIAL],
   diff: [SYSTEM],
   excuse: [NODE],
@@ -50,10 +51,22 @@ const ABOUT: Record<Action, Resource[]> = {
   retire: [CREDENTIAL],
   rollback: [CREDENTIAL],
   rotate: [CREDENTIAL],
+  scan: [SYSTEM, CREDENTIAL],
+  settle: [CREDENTIAL],
   test: [SYSTEM],
   who: [SYSTEM],
 }
-const ORDERS: Action[] = ['rotate', 'expedite', 'contain', 'retire', 'rollback', 'hold', 'pause', 'resume']
+const ORDERS: Action[] = [
+  'rotate',
+  'expedite',
+  'contain',
+  'retire',
+  'rollback',
+  'hold',
+  'pause',
+  'resume',
+  'settle',
+]
 const ENROLS: Action[] = ['node-token', 'node-gone', 'excuse']
 
 const user = (...groups: string[]): Principal => ({ type: 'User', id: 'ana', groups })
@@ -61,14 +74,17 @@ const user = (...groups: string[]): Principal => ({ type: 'User', id: 'ana', gro
 function may(
   principal: Principal,
   action: Action,
-  names = { requester: 'oidc/ben', approver: 'oidc/ana' },
+  { own = false, weight = { approved: false, blastRadius: 5_000 } } = {},
 ): boolean {
   const answers = ABOUT[action].map((resource) => {
     const question: Question = {
       principal,
       action,
       resource,
-      ...(action === 'approve' && { context: names }),
+      ...(isOrder(action) && { context: weight }),
+      ...(action === 'approve' && {
+        context: { requester: own ? 'oidc/ana' : 'oidc/ben', approver: 'oidc/ana', samePerson: own },
+      }),
     }
     const { allowed, errors } = policies.authorize(question)
     expect(errors, `${principal.type} ${principal.groups} ${action}`).toEqual([])
@@ -82,11 +98,11 @@ const allowed = (principal: Principal) => ACTIONS.filter((action) => may(princip
 
 describe('one role alone', () => {
   test.each<[string, Action[]]>([
-    ['rekey-readers', ['read']],
-    ['rekey-deployers', ['diff', 'read', 'test']],
-    ['rekey-on-call', ['approve', 'diff', 'read', 'recover', 'release', 'test', 'who', ...ORDERS]],
+    ['rekey-readers', ['read', 'scan']],
+    ['rekey-deployers', ['diff', 'read', 'scan', 'test']],
+    ['rekey-on-call', ['approve', 'diff', 'read', 'recover', 'release', 'scan', 'test', 'who', ...ORDERS]],
     ['rekey-infrastructure', ['read', ...ENROLS]],
-    ['rekey-maintainers', ['apply', 'diff', 'read', 'test']],
+    ['rekey-maintainers', ['adopt', 'apply', 'diff', 'read', 'scan', 'test']],
   ])('%s may do this and no more', (group, actions) => {
     expect(allowed(user(group))).toEqual(actions.toSorted())
   })
@@ -101,7 +117,7 @@ describe('one role alone', () => {
   })
 
   test("the SIEM's certificate reads", () => {
-    expect(allowed({ type: 'Certificate', id: 'spiffe://example.org/siem' })).toEqual(['read'])
+    expect(allowed({ type: 'Certificate', id: 'spiffe://example.org/siem' })).toEqual(['read', 'scan'])
   })
 
   test('the shared token does everything but approve', () => {
@@ -132,13 +148,15 @@ describe('whatever set of roles somebody has', () => {
         expect([...ORDERS, 'approve', 'recover'].filter((a) => may(a as Action))).toEqual([])
     }))
 
-  test('configuration is for maintainers alone, and a reader is only ever given reading by it', () =>
+  test('configuration and adoption are for maintainers alone, and a reader is only ever given looks by it', () =>
     each((groups, may) => {
       expect(may('apply')).toBe(groups.includes('rekey-maintainers'))
+      expect(may('adopt')).toBe(groups.includes('rekey-maintainers'))
       if (groups.includes('rekey-readers')) {
         const without = user(...groups.filter((group) => group !== 'rekey-readers'))
-        expect(ACTIONS.filter((action) => action !== 'read' && may(action))).toEqual(
-          allowed(without).filter((action) => action !== 'read'),
+        const looks: Action[] = ['read', 'scan']
+        expect(ACTIONS.filter((action) => !looks.includes(action) && may(action))).toEqual(
+          allowed(without).filter((action) => !looks.includes(action)),
         )
       }
     }))
@@ -146,11 +164,30 @@ describe('whatever set of roles somebody has', () => {
   test('nobody approves their own order', () => {
     expect(may({ type: 'Operator', id: 'ben' }, 'approve')).toBe(false)
     for (const groups of everySet) {
-      const own = { requester: 'oidc/ana', approver: 'oidc/ana' }
-      expect(may(user(...groups), 'approve', own)).toBe(false)
+      expect(may(user(...groups), 'approve', { own: true })).toBe(false)
       expect(may(user(...groups), 'approve')).toBe(groups.includes('rekey-on-call'))
-      expect(may({ type: 'Certificate', id: 'c', groups }, 'approve', own)).toBe(false)
+      expect(may({ type: 'Certificate', id: 'c', groups }, 'approve', { own: true })).toBe(false)
     }
+  })
+})
+
+describe('with a break-glass token', () => {
+  const holder: Principal = { type: 'BreakGlass', id: 'ana' }
+  const orders: Action[] = [...ORDERS, 'excuse', 'node-gone']
+
+  test('one person gives orders about as many nodes as the budget says, and two about any', () => {
+    for (const action of orders) {
+      expect(may(holder, action, { weight: { approved: false, blastRadius: 100 } })).toBe(true)
+      expect(may(holder, action, { weight: { approved: false, blastRadius: 101 } })).toBe(false)
+      expect(may(holder, action, { weight: { approved: true, blastRadius: 1_000_000 } })).toBe(true)
+    }
+  })
+
+  test('nobody configures, enrols or recovers, and nobody approves their own', () => {
+    const rest = ['adopt', 'apply', 'node-token', 'recover', 'release'] as const
+    expect(rest.filter((action) => may(holder, action))).toEqual([])
+    expect(may(holder, 'approve')).toBe(true)
+    expect(may(holder, 'approve', { own: true })).toBe(false)
   })
 })
 

@@ -1,5 +1,7 @@
 export { Bell } from './bell.ts'
 export { readConfig, secretFile } from './config.ts'
+export { ensurePrivateFolder, readIfPresent, writeDurably } from './durable-file.ts'
 export { type Check, serveHealth } from './health.ts'
 export { onShutdown, pause, retrying } from './lifecycle.ts'
 export { createLogger, type Logger } from './logger.ts'
+export { openSpool, type Spool } from './spool.ts'

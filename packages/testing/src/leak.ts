@@ -43,8 +43,10 @@ export async function safeErrorOf(work: Promise<unknown>, ...secrets: Secret[]):
 export function expectNoLeak(thing: unknown, ...secrets: Secret[]): void {
   const printed = everyPrint(thing)
   for (const secret of secrets) {
-    const text = secret.reveal()
-    const parts = [Buffer.from(text).toString('base64').slice(0, 20)]
+    const whole = secret.reveal()
+    // A value of several fields may have parts that are no secret, such as a user's name.
+    const text = /planted-[\w-]+/.exec(whole)?.[0] ?? whole
+    const parts = [whole, text].map((form) => Buffer.from(form).toString('base64').slice(0, 20))
     // A parse error quotes about ten characters from anywhere in the text.
     for (let at = PLANTED.length; at + 8 <= text.length; at++) parts.push(text.slice(at, at + 8))
     expect(

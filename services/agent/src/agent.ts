@@ -3,6 +3,7 @@ import type { Server } from 'node:net'
 import { makeAdapter } from './adapters/registry.ts'
 import type { AgentConfig } from './config.ts'
 import { FleetLink } from './fleet-link.ts'
+import { Graveyard, graveyardFile } from './graveyard.ts'
 import { type Identity, identityFiles } from './identity.ts'
 import { fileJournal } from './journal.ts'
 import { CredentialKeeper } from './keeper.ts'
@@ -36,11 +37,14 @@ export class Agent {
     this.#keepers = new Map(
       config.adapters.map((adapterConfig) => {
         const { credential } = adapterConfig
+        const adapter = makeAdapter(adapterConfig)
+        const file = graveyardFile(config.stateDir, credential)
         const keeper = new CredentialKeeper({
           credential,
-          adapter: makeAdapter(adapterConfig),
+          adapter,
           values,
           journal: fileJournal(config.stateDir, credential),
+          graveyard: new Graveyard({ credential, adapter, file, log }),
           spiffeId: identity.spiffeId,
           boot,
           log,
@@ -60,10 +64,12 @@ export class Agent {
           credential,
           kind: adapter.kind,
           disruption: adapter.disruption,
+          buries: adapter.bury !== undefined,
         })),
       },
       log,
       onRenewed: (renewed) => void this.#renewal.take(renewed),
+      onDead: ({ credential, generations }) => void this.#keepers.get(credential)?.died(generations),
       onDown: () => {
         for (const keeper of this.#keepers.values()) keeper.detach()
       },

@@ -35,8 +35,11 @@ export const AgentConfig = z.strictObject({
       const seen = new Map<string, number>()
       adapters.forEach((adapter, index) => {
         // Two credentials in one map or file would overwrite each other at every change.
-        const target = adapter.kind === 'haproxy' ? `map ${adapter.map}` : `path ${adapter.path}`
-        for (const claim of [`credential ${adapter.credential}`, target]) {
+        const targets =
+          adapter.kind === 'haproxy'
+            ? [adapter.map, adapter.graveyard].flatMap((map) => (map === undefined ? [] : [`map ${map}`]))
+            : [`path ${adapter.path}`]
+        for (const claim of [`credential ${adapter.credential}`, ...targets]) {
           const first = seen.get(claim)
           if (first !== undefined) {
             context.addIssue({
@@ -81,8 +84,23 @@ export function parseConfig(text: string, folder: string): AgentConfig {
             socket: at(adapter.socket),
             // `map` names the map to HAProxy, so it stays as written.
             mapFile: at(adapter.mapFile ?? adapter.map),
+            ...(adapter.graveyard !== undefined && {
+              graveyardFile: at(adapter.graveyardFile ?? adapter.graveyard),
+            }),
           }
-        : { ...adapter, path: at(adapter.path) },
+        : {
+            ...adapter,
+            path: at(adapter.path),
+            ...(adapter.appRole && {
+              appRole: { ...adapter.appRole, roleIdFile: at(adapter.appRole.roleIdFile) },
+            }),
+            ...(adapter.mtls?.caFile !== undefined && {
+              mtls: { ...adapter.mtls, caFile: at(adapter.mtls.caFile) },
+            }),
+            ...(adapter.shown?.caFile !== undefined && {
+              shown: { ...adapter.shown, caFile: at(adapter.shown.caFile) },
+            }),
+          },
     ),
   }
 }

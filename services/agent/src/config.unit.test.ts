@@ -31,6 +31,34 @@ describe('the configuration', () => {
     })
   })
 
+  test('a graveyard is a map like the other: named for HAProxy, and a file for the agent', () => {
+    const [adapter] = parse({ ...good, adapters: [{ ...haproxy, graveyard: 'graveyard.map' }] }).adapters
+    expect(adapter).toMatchObject({
+      graveyard: 'graveyard.map',
+      graveyardFile: '/etc/rekey/graveyard.map',
+      knocksTable: 'st_knocks',
+      clientsTable: 'st_clients',
+    })
+    expect(parse(good).adapters[0]).not.toHaveProperty('graveyard')
+  })
+
+  test('so do those of a certificate', () => {
+    const file = { kind: 'file', format: 'tls' }
+    const shown = { address: '127.0.0.1:8443', serverName: 'shop.internal.example', caFile: 'ca.pem' }
+    const mtls = { url: 'https://backend.internal.example/health', caFile: 'ca.pem' }
+    const { adapters } = parse({
+      ...good,
+      adapters: [
+        { ...file, credential: 'a', path: 'tls', probe: 'shown', shown },
+        { ...file, credential: 'b', path: '/run/tls', probe: 'mtls', mtls },
+      ],
+    })
+    expect(adapters).toMatchObject([
+      { path: '/etc/rekey/tls', shown: { caFile: '/etc/rekey/ca.pem' } },
+      { path: '/run/tls', mtls: { caFile: '/etc/rekey/ca.pem' } },
+    ])
+  })
+
   test.each([
     ['an unknown field', { ...good, nodes: 'x' }, /nodes/],
     ['a node name in upper case', { ...good, node: 'GW' }, /node: use lower-case/],
@@ -52,6 +80,11 @@ describe('the configuration', () => {
       'one map twice',
       { ...good, adapters: [haproxy, { ...haproxy, credential: 'b' }] },
       /adapters\.1: map \/run\/keys.map/,
+    ],
+    [
+      'one map for live and dead keys',
+      { ...good, adapters: [{ ...haproxy, graveyard: haproxy.map }] },
+      /adapters\.0: map \/run\/keys.map/,
     ],
   ])('%s is refused by its field', (_what, document, message) => {
     expect(() => parse(document)).toThrow(message)

@@ -17,6 +17,7 @@ export type LinkOptions = {
     send: (message: AgentToFleet) => void,
   ) => void
   onRenewed: (message: Extract<FleetToAgent, { type: 'renewed' }>) => void
+  onDead: (message: Extract<FleetToAgent, { type: 'dead' }>) => void
   onDown: () => void
   backoff?: { baseMs: number; capMs: number }
 }
@@ -124,6 +125,10 @@ export class FleetLink {
       if (session === undefined) return
       if (message.type === 'renewed') {
         this.#options.onRenewed(message)
+        return
+      }
+      if (message.type === 'dead') {
+        this.#options.onDead(message)
         return
       }
       this.#options.onDesired(message, session, (answer) => this.#sendOn(socket, answer))

@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto'
 import { join } from 'node:path'
 import { EnrolResponse } from '@rekey/contracts'
+import { readIfPresent, writeDurably } from '@rekey/runtime'
 import { z } from 'zod'
-import { readIfPresent, writeDurably } from './durable-file.ts'
 
 export const spiffeIdOf = (node: string) => `spiffe://rekey.local/node/${node}`
 

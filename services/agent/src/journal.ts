@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { DesiredState } from '@rekey/contracts'
+import { readIfPresent, writeDurably } from '@rekey/runtime'
 import { z } from 'zod'
-import { readIfPresent, writeDurably } from './durable-file.ts'
 
 /**
  * What the agent knows after a restart, without any value:

@@ -2,8 +2,8 @@ import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { DesiredState } from '@rekey/contracts'
+import { ensurePrivateFolder } from '@rekey/runtime'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { ensurePrivateFolder } from './durable-file.ts'
 import { fileJournal } from './journal.ts'
 
 let dir: string

@@ -1,19 +1,24 @@
 import {
   type AgentToFleet,
+  CLIENTS_MAX,
+  type ClientUse,
   type DesiredState,
   type Probe,
   type Secret,
   signStatement,
+  type UsageMessage,
 } from '@rekey/contracts'
 import type { NodeAdapter } from './adapters/node-adapter.ts'
 import { type Attempt, attempt, type Problem, type Reached } from './attempt.ts'
 import { backoffMs } from './backoff.ts'
+import type { Burial, Graveyard } from './graveyard.ts'
 import type { Journal, JournalEntry } from './journal.ts'
 import type { Log } from './log.ts'
 import { UsageBook } from './usage-book.ts'
 import type { ValueSource } from './value-source.ts'
 
 const HELD_EXTRA_MAX = 2
+const CLIENTS_OF_ONE_MAX = 50
 
 /** How an order is answered: on the session that brought it, quoting its nonce. */
 export type Reply = { session: number; nonce: string; send: (message: AgentToFleet) => void }
@@ -25,6 +30,8 @@ export type KeeperStatus = {
   appliedRevision: number | null
   accept: number[]
   problem: string | null
+  /** Whether a request with a dead key would be noticed here. */
+  knocks: Burial
 }
 
 export type KeeperOptions = {
@@ -32,6 +39,7 @@ export type KeeperOptions = {
   adapter: NodeAdapter
   values: ValueSource
   journal: Journal
+  graveyard: Graveyard
   spiffeId: string
   boot: string
   log: Log
@@ -81,6 +89,7 @@ export class CredentialKeeper {
 
   /** Goes back to the last order from the journal, before any fleet is there. Resolves after the first attempt. */
   async start(): Promise<void> {
+    await this.#options.graveyard.load()
     const entry = await this.#options.journal.read().finally(() => {
       if (this.#phase === 'new') this.#phase = 'started'
     })
@@ -114,8 +123,15 @@ export class CredentialKeeper {
     this.#reply = undefined
   }
 
+  /** The fleet says that these are proved dead: from now on whoever presents one is noticed. */
+  async died(generations: readonly number[]): Promise<void> {
+    await this.#options.graveyard.died(generations)
+    await this.#bury()
+  }
+
   /** Looks whether the software still holds what it was given; if not, gives it again. */
   async check(): Promise<void> {
+    await this.#bury()
     const applied = this.#applied
     if (!applied || this.#running || this.#isStopped() || !this.adapter.holds) return
     const holds = await this.adapter.holds(applied.reached.accept).catch(() => false)
@@ -127,8 +143,10 @@ export class CredentialKeeper {
     await this.#kick()
   }
 
-  /** Counters by generation, or undefined where the software has none or does not answer. */
+  /** Counters by generation, or undefined where the software has none or does not answer, or nothing was ordered yet. */
   async usage() {
+    // What this node was never told of is not its to speak about: the fleet refuses that.
+    if (!this.#order) return undefined
     try {
       const [readings, age] = await Promise.all([this.adapter.usage(), this.adapter.countingAgeMs?.()])
       if (!readings) return undefined
@@ -141,6 +159,20 @@ export class CredentialKeeper {
     }
   }
 
+  /** Who used the accepted generations, by address; undefined: it cannot be known here. */
+  async clients(): Promise<ClientUse[] | undefined> {
+    const rows = await this.adapter.clients?.().catch(() => undefined)
+    const accept = this.#applied?.state.accept.map((a) => a.generation) ?? []
+    return rows && newest(rows, accept)
+  }
+
+  /** Which dead generations are watched for, and who presented them; undefined: this node notices none. */
+  async graveyard(): Promise<UsageMessage['graveyard']> {
+    const { graveyard } = this.#options
+    const knocks = await graveyard.knocks()
+    return knocks && { watched: graveyard.watched, knocks }
+  }
+
   status(): KeeperStatus {
     return {
       credential: this.credential,
@@ -149,6 +181,7 @@ export class CredentialKeeper {
       appliedRevision: this.#applied?.state.revision ?? null,
       accept: this.#applied?.state.accept.map((a) => a.generation) ?? [],
       problem: this.#problem ? `${this.#problem.reason}: ${this.#problem.detail}` : null,
+      knocks: this.#options.graveyard.burial,
     }
   }
 
@@ -194,6 +227,7 @@ export class CredentialKeeper {
       if (this.#isStopped() || outcome.kind === 'stale' || state !== this.#order) continue
       if (outcome.kind === 'reached') {
         this.#answerReached(state)
+        void this.#bury()
       } else {
         this.#answerFailed(state, outcome.problem)
         await this.#serveLastGood(state)
@@ -238,8 +272,21 @@ export class CredentialKeeper {
     for (const generation of others.slice(0, -HELD_EXTRA_MAX)) this.#held.delete(generation)
     this.#applied = { state, reached: outcome.reached }
     this.#lastApplied = state
-    await this.#writeJournal(journal, { desired: state, applied: state })
+    await Promise.all([
+      this.#writeJournal(journal, { desired: state, applied: state }),
+      this.#options.graveyard.remember(accept),
+    ])
     return outcome
+  }
+
+  /**
+   * Not before the newest order is reached: until then this node may have a dead value to try, which must not look like
+   * a knock. After that it tries none, because it holds none.
+   */
+  async #bury(): Promise<void> {
+    const applied = this.#applied
+    if (!applied || applied.state !== this.#order || this.#isStopped()) return
+    await this.#options.graveyard.bury(applied.state.accept.map((a) => a.generation))
   }
 
   #journalled: string | undefined
@@ -339,4 +386,15 @@ export class CredentialKeeper {
       // The attempt before this one has reported the same.
     }
   }
+}
+
+/** Of each generation as many, those that used it last. */
+function newest(rows: ClientUse[], generations: number[]): ClientUse[] {
+  const each = Math.min(CLIENTS_OF_ONE_MAX, Math.floor(CLIENTS_MAX / Math.max(1, generations.length)))
+  return generations.flatMap((generation) =>
+    rows
+      .filter((row) => row.generation === generation)
+      .toSorted((a, b) => a.lastUseAgeMs - b.lastUseAgeMs)
+      .slice(0, each),
+  )
 }

@@ -13,6 +13,7 @@ export function statusText(status: AgentStatus): string {
     const accept = c.accept.length === 0 ? 'nothing yet' : c.accept.map((g) => `generation ${g}`).join(', ')
     const revision = `revision ${c.appliedRevision ?? '-'} of ${c.desiredRevision ?? '-'}`
     lines.push(`${c.credential} (${c.kind})  accepts ${accept}; ${revision}`)
+    if (c.knocks === 'not counted') lines.push('  knocks with dead keys are not counted here')
     if (c.problem !== null) lines.push(`  problem: ${c.problem}`)
   }
   return `${lines.join('\n')}\n`

@@ -104,6 +104,8 @@ export async function startFakeFleet(options: { node: string; valueOf: (generati
       order = state
       tell()
     },
+    /** Says which generations are proved dead. */
+    dead: (generations: number[]) => send({ type: 'dead', credential: 'chat', generations }),
     drop: () => socket?.terminate(),
     mute(mute: boolean) {
       isMute = mute

@@ -15,6 +15,7 @@ export type Gateway = {
   probeUrl: string
   socket: string
   map: string
+  graveyard: string
   dir: string
   /** Ends HAProxy at once and starts it again: runtime map and counters are gone. */
   restart(): Promise<void>
@@ -32,23 +33,26 @@ export async function freePort(): Promise<number> {
 }
 
 /** The example's HAProxy on free ports, before a model server that answers everything; `/slow?ms=N` takes N ms. */
-export async function startGateway(): Promise<Gateway> {
+export async function startGateway(options: { config?: string } = {}): Promise<Gateway> {
   const binary = await ensureHaproxy()
   const dir = await mkdtemp(join(tmpdir(), 'rekey-gw-'))
   const model = await startModel()
   const port = await freePort()
   const socket = join(dir, 'haproxy.sock')
   const map = join(dir, 'keys.map')
+  const graveyard = join(dir, 'graveyard.map')
   await writeFile(map, '')
+  await writeFile(graveyard, '')
   let child: ChildProcess | undefined
 
   async function start(): Promise<void> {
-    child = spawn(binary, ['-f', TEMPLATE, '-db'], {
+    child = spawn(binary, ['-f', options.config ?? TEMPLATE, '-db'], {
       env: {
         ...process.env,
         GATEWAY_BIND: `127.0.0.1:${port}`,
         GATEWAY_UPSTREAM: `127.0.0.1:${(model.address() as AddressInfo).port}`,
         GATEWAY_MAP: map,
+        GATEWAY_GRAVEYARD: graveyard,
         GATEWAY_SOCKET: socket,
       },
       stdio: 'ignore',
@@ -74,6 +78,7 @@ export async function startGateway(): Promise<Gateway> {
     probeUrl: `http://127.0.0.1:${port}/v1/models`,
     socket,
     map,
+    graveyard,
     dir,
     start,
     kill,

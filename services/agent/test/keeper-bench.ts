@@ -1,5 +1,6 @@
-import { type AgentToFleet, type DesiredState, type Probe, Secret } from '@rekey/contracts'
-import type { NodeAdapter } from '../src/adapters/node-adapter.ts'
+import { type AgentToFleet, type ClientUse, type DesiredState, type Probe, Secret } from '@rekey/contracts'
+import type { Grave, NodeAdapter } from '../src/adapters/node-adapter.ts'
+import { Graveyard, type GraveyardFile } from '../src/graveyard.ts'
 import type { Journal, JournalEntry } from '../src/journal.ts'
 import { CredentialKeeper } from '../src/keeper.ts'
 import type { Log } from '../src/log.ts'
@@ -41,6 +42,22 @@ export class FakeGateway implements NodeAdapter {
   async usage() {
     return undefined
   }
+  /** Null: it has no place for them, as a gateway that is configured as before. */
+  buried: Grave[] | null = []
+  knocked: ClientUse[] = []
+  used: ClientUse[] | undefined
+  async bury(graves: Grave[]): Promise<boolean> {
+    if (this.failing) throw new Error('the socket is gone')
+    if (this.buried === null) return false
+    this.buried = graves
+    return true
+  }
+  async knocks() {
+    return this.knocked
+  }
+  async clients() {
+    return this.used
+  }
   async close(): Promise<void> {}
 }
 
@@ -72,6 +89,23 @@ export class MemoryJournal implements Journal {
   }
 }
 
+type Page = Awaited<ReturnType<GraveyardFile['read']>>
+
+export class MemoryGraveyardFile implements GraveyardFile {
+  page: Page
+  failing = false
+  constructor(page?: Page) {
+    this.page = page
+  }
+  async read() {
+    return structuredClone(this.page)
+  }
+  async write(page: NonNullable<Page>) {
+    if (this.failing) throw Object.assign(new Error('full'), { code: 'ENOSPC' })
+    this.page = structuredClone(page)
+  }
+}
+
 export const silent: Log = { debug() {}, info() {}, warn() {}, error() {} }
 
 export function desired(revision: number, accept: number[], more: Partial<DesiredState> = {}): DesiredState {
@@ -86,8 +120,9 @@ export function desired(revision: number, accept: number[], more: Partial<Desire
   }
 }
 
-export function keeperBench(options: { journal?: JournalEntry } = {}) {
+export function keeperBench(options: { journal?: JournalEntry; graves?: Page } = {}) {
   const gateway = new FakeGateway()
+  const graves = new MemoryGraveyardFile(options.graves)
   const store = new FakeStore()
   const journal = new MemoryJournal(options.journal)
   const said: AgentToFleet[] = []
@@ -96,6 +131,7 @@ export function keeperBench(options: { journal?: JournalEntry } = {}) {
     adapter: gateway,
     values: store,
     journal,
+    graveyard: new Graveyard({ credential: 'chat', adapter: gateway, file: graves, log: silent, againMs: 0 }),
     spiffeId: 'spiffe://rekey.local/node/gw-1',
     boot: 'boot-1',
     log: silent,
@@ -106,5 +142,5 @@ export function keeperBench(options: { journal?: JournalEntry } = {}) {
     nonce,
     send: (message: AgentToFleet) => void said.push(message),
   })
-  return { gateway, store, journal, said, keeper, reply }
+  return { gateway, store, journal, graves, said, keeper, reply }
 }

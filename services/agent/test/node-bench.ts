@@ -15,8 +15,8 @@ export const sampleValue = (generation: number) =>
   Secret.of(`value-of-generation-${generation}-${'x'.repeat(20)}`)
 
 /** A node with a real HAProxy and the agent as its own process; fleet and Vault are played by this process. */
-export async function startNode() {
-  const gateway = await startGateway()
+export async function startNode(options: { config?: string; graveyard?: boolean } = {}) {
+  const gateway = await startGateway(options)
   const fleet = await startFakeFleet({ node: 'gw-1', valueOf: sampleValue })
   const vault = await startFakeVault({ valueOf: sampleValue })
   const dir = await mkdtemp(join(tmpdir(), 'rekey-node-'))
@@ -43,6 +43,7 @@ export async function startNode() {
           kind: 'haproxy',
           socket: 'gate.sock',
           map: gateway.map,
+          ...(options.graveyard !== false && { graveyard: gateway.graveyard }),
           probeUrl: gateway.probeUrl,
         },
       ],

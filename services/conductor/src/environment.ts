@@ -12,6 +12,8 @@ export const Environment = z.object({
   REKEY_POLL_MS: millis(1_000),
   /** A folder with the secrets of notification targets, one file each; without it only those without one are told. */
   REKEY_NOTIFY_SECRETS_DIR: z.string().min(1).optional(),
+  /** How often it looks which values are older than they may be. */
+  REKEY_AGES_MS: millis(30_000),
   /** A node that was not heard of for this long is shown as lost. */
   REKEY_LOST_MS: millis(15_000),
 })

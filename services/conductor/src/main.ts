@@ -15,6 +15,8 @@ const queues = connectQueues(env.REDIS_URL, logger)
 const ending = new AbortController()
 /** When silent nodes are looked for again. */
 let nextLook = 0
+/** When ages are looked at again. */
+let nextAges = 0
 /** News of an emergency come with each of its steps: until then routine wake-ups stand back. */
 const STAND_BACK_MS = 500
 /** Never for longer than this at a time, so that they go on beside a long one. */
@@ -63,6 +65,7 @@ const lanes = LANES.flatMap((lane) => {
 const loops = [
   ...lanes,
   // Nobody rings: a second more or less is nothing to people.
+  loop('ages', new Bell(), rotateAged, async () => nextAges - performance.now()),
   loop('notify', new Bell(), async () => Number(await notices.round()), ledger.nextNotificationMs),
 ]
 logger.info({ healthPort: health.port }, 'conductor started')
@@ -94,6 +97,15 @@ async function fireTimers(lane: Lane): Promise<number> {
     lane,
     onFault: (timer, error) => logger.error({ timer, error }, 'a timer could not be fired'),
   })
+}
+
+async function rotateAged(): Promise<number> {
+  if (performance.now() < nextAges) return 0
+  const opened = await ledger.rotateAged('conductor', (credential, error) =>
+    logger.error({ credential, error }, 'a value is older than it may be, and cannot be rotated'),
+  )
+  nextAges = performance.now() + env.REKEY_AGES_MS
+  return opened
 }
 
 /** Works until nothing is left, then sleeps until something is due or announced. */

@@ -255,3 +255,43 @@ test('a secret address is in no row, no journal entry and no log', async () => {
   expect(JSON.stringify([rows, journal, said])).not.toContain(secret)
   receiver = await startHttpServer(() => undefined)
 })
+
+test('of a knock with a dead key an owner is told in the words of its document, or not at all', async () => {
+  await configure([webhook()])
+  const knocked = async (position: number) => {
+    const data = {
+      credential: 'key',
+      generation: 1,
+      address: '203.0.113.9',
+      client: null,
+      declared: false,
+      requests: 1,
+      addresses: 1,
+      nodes: ['gw-1'],
+      rotation: position === 1 ? 'key-g1' : null,
+    }
+    await database.query(
+      `with taken as (update counter set value = value + 1 where name = 'position' returning value)
+       insert into journal (position, stream, seq, type, data, actor)
+       select value, 'credential/key', $1, 'DeadKeyUsed', $2, 'fleet' from taken`,
+      [position, JSON.stringify(data)],
+    )
+    await round()
+  }
+  await knocked(1)
+  await ledger.configure([at('Owner', 'team-ai', { notify: [webhook()], knocks: 'critical' })], {
+    apply: true,
+    actor: 'ana',
+  })
+  await knocked(2)
+  await ledger.configure([at('Owner', 'team-ai', { notify: [webhook()], knocks: 'off' })], {
+    apply: true,
+    actor: 'ana',
+  })
+  await knocked(3)
+  expect(posts.map(({ body }) => body)).toMatchObject([
+    { severity: 'warning', credential: 'key', rotation: 'key-g1', about: 'key/knock/1/203.0.113.9' },
+    { severity: 'critical', rotation: 'credential/key' },
+  ])
+  expect(await shown()).toMatchObject([{ state: 'sent' }])
+})

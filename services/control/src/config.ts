@@ -26,6 +26,10 @@ export const Config = z
     CONTROL_OIDC_NAME_CLAIM: text.default('sub'),
     CONTROL_OIDC_GROUPS_CLAIM: text.default('groups'),
     CONTROL_OIDC_SKEW_MS: z.coerce.number().int().min(0).max(300_000).default(30_000),
+    /** Public keys (a JWK set) of those who make break-glass tokens, for when the identity provider is down. */
+    CONTROL_BREAK_GLASS_KEYS_FILE: text.optional(),
+    /** A folder of this control alone: each use of a break-glass token is on its disk before anything is done. */
+    CONTROL_SPOOL_DIR: text.optional(),
     CONTROL_TLS_CERT_FILE: text.optional(),
     CONTROL_TLS_KEY_FILE: text.optional(),
     /** Whose client certificates are a way in. */
@@ -49,13 +53,19 @@ export const Config = z
   .refine(
     (c) =>
       c.CONTROL_POLICIES_DIR !== undefined ||
-      (c.CONTROL_OIDC_ISSUER === undefined && c.CONTROL_TLS_CLIENT_CA_FILE === undefined),
+      (c.CONTROL_OIDC_ISSUER === undefined &&
+        c.CONTROL_TLS_CLIENT_CA_FILE === undefined &&
+        c.CONTROL_BREAK_GLASS_KEYS_FILE === undefined),
     {
       path: ['CONTROL_POLICIES_DIR'],
       message:
-        'goes with CONTROL_OIDC_ISSUER and CONTROL_TLS_CLIENT_CA_FILE: not everybody may do everything',
+        'goes with CONTROL_OIDC_ISSUER, CONTROL_TLS_CLIENT_CA_FILE and CONTROL_BREAK_GLASS_KEYS_FILE: not everybody may do everything',
     },
   )
+  .refine((c) => (c.CONTROL_BREAK_GLASS_KEYS_FILE === undefined) === (c.CONTROL_SPOOL_DIR === undefined), {
+    path: ['CONTROL_SPOOL_DIR'],
+    message: 'goes with CONTROL_BREAK_GLASS_KEYS_FILE: no use of such a token is without a trace',
+  })
   .refine((c) => (c.CONTROL_OIDC_ISSUER === undefined) === (c.CONTROL_OIDC_AUDIENCE === undefined), {
     path: ['CONTROL_OIDC_AUDIENCE'],
     message: 'goes with CONTROL_OIDC_ISSUER: a token for somebody else must not open this door',

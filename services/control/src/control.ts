@@ -1,8 +1,8 @@
 import swagger from '@fastify/swagger'
 import { type Fingerprints, RekeyError, type Secret } from '@rekey/contracts'
-import type { Ledger } from '@rekey/ledger'
+import type { BreakGlassUse, Ledger } from '@rekey/ledger'
 import type { Policies } from '@rekey/policy'
-import type { Logger } from '@rekey/runtime'
+import type { Logger, Spool } from '@rekey/runtime'
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
@@ -18,13 +18,18 @@ import {
 import { authenticate, type Ways } from './access/authenticate.ts'
 import { authorize, mustSayItsAction } from './access/authorize.ts'
 import type { Issuer } from './access/bearer-of-issuer.ts'
+import { type BreakGlassKeys, breakGlassSeal } from './access/break-glass.ts'
+import { traceUses } from './access/break-glass-trace.ts'
 import { journalledDenials } from './access/denials.ts'
 import { sharedToken } from './access/shared-token.ts'
 import { journalBell } from './bell.ts'
 import { answerWithProblems } from './problem.ts'
+import { approvalRoutes } from './routes/approvals.ts'
 import { configurationRoutes } from './routes/configuration.ts'
 import { credentialRoutes } from './routes/credentials.ts'
+import { driftRoutes } from './routes/drift.ts'
 import { healthRoutes } from './routes/health.ts'
+import { inventoryRoutes } from './routes/inventory.ts'
 import { nodeRoutes } from './routes/nodes.ts'
 import { pauseRoutes } from './routes/pause.ts'
 import { recoveryRoutes } from './routes/recovery.ts'
@@ -51,6 +56,8 @@ export type ControlOptions = {
   /** Of the tokens of single people and pipelines. */
   issuer?: Issuer
   tls?: Tls
+  /** For people with a token that was made for them beforehand; each use is in the spool before it is carried out. */
+  breakGlass?: { keys: BreakGlassKeys; spool: Spool<BreakGlassUse> }
   /** Who may what. Without them everybody who comes in may do everything: then only the shared token lets in. */
   policies?: Policies
   /** For `who`; without it that is refused. */
@@ -80,11 +87,15 @@ export async function buildControl(options: ControlOptions): Promise<FastifyInst
   app.setSerializerCompiler(serializerCompiler)
   app.decorateRequest('caller')
   app.decorateRequest('allowedBy')
+  app.decorateRequest('approval')
+  app.decorateRequest('use')
   const denials = policies && journalledDenials(ledger, logger, policies.digest)
+  const seal = options.breakGlass && breakGlassSeal(ledger, options.breakGlass.spool, logger)
   app.addHook('preClose', async () => bell.close())
   app.addHook('onClose', async () => {
     options.issuer?.keys.close()
     await denials?.close()
+    await seal?.close()
   })
   app.addHook('onResponse', async (request, reply) => {
     if (request.method === 'GET') return
@@ -120,6 +131,7 @@ export async function buildControl(options: ControlOptions): Promise<FastifyInst
       raw.addHook('onRequest', async (request) => {
         request.caller = await authenticate(request, ways)
       })
+      if (seal) traceUses(raw, seal)
       // After the request was found well formed, so that only real names come into the journal.
       raw.addHook('preHandler', async (request) => {
         if (policies && denials) request.allowedBy = await authorize(request, { policies, ledger, denials })
@@ -132,19 +144,19 @@ export async function buildControl(options: ControlOptions): Promise<FastifyInst
   return app
 }
 
-function waysIn({ token, issuer, tls, policies }: ControlOptions): Ways {
+function waysIn({ token, issuer, tls, policies, breakGlass }: ControlOptions): Ways {
   const certificates = tls?.clientCa !== undefined
   if (!token && !issuer && !certificates)
     throw new RekeyError(
       'invalid_configuration',
       'nobody could come in: no token, no issuer of tokens, no client CA',
     )
-  if (!policies && (issuer || certificates))
+  if (!policies && (issuer || certificates || breakGlass))
     throw new RekeyError(
       'invalid_configuration',
-      'an issuer of tokens or a client CA lets in people who must not do everything: set CONTROL_POLICIES_DIR',
+      'an issuer of tokens, a client CA or break-glass tokens let in people who must not do everything: set CONTROL_POLICIES_DIR',
     )
-  return { isShared: token && sharedToken(token), issuer, certificates }
+  return { isShared: token && sharedToken(token), issuer, certificates, breakGlass: breakGlass?.keys }
 }
 
 /** A certificate is asked for and not demanded: a token is a way in, too. */
@@ -167,7 +179,10 @@ const V1 = [
   workloadRoutes,
   whoRoutes,
   nodeRoutes,
+  inventoryRoutes,
+  driftRoutes,
   pauseRoutes,
   recoveryRoutes,
+  approvalRoutes,
   versionRoutes,
 ]

@@ -1,4 +1,5 @@
 import { type ErrorCode, RekeyError } from '@rekey/contracts'
+import type { ApprovalView } from '@rekey/ledger'
 import type { Logger } from '@rekey/runtime'
 import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
@@ -23,6 +24,9 @@ const Denied = z.object({
   policies: z.array(z.string()),
 })
 
+/** Where a second person has to agree: with what, and until when. */
+const Awaited = z.object({ id: z.string(), expiresAt: z.string() })
+
 /** An error as RFC 9457 has it, with our catalogue's code and remedy. */
 export const Problem = z.object({
   type: z.string(),
@@ -33,6 +37,7 @@ export const Problem = z.object({
   remedy: z.string(),
   faults: z.array(Fault).optional(),
   denied: Denied.optional(),
+  approval: Awaited.optional(),
 })
 export type Problem = z.infer<typeof Problem>
 
@@ -47,6 +52,11 @@ const REQUEST_PROBLEMS = {
     status: 403,
     remedy:
       'Ask somebody who may, or whoever looks after the policies of control; `rekey policy test` shows what they say.',
+  },
+  approval_needed: {
+    status: 403,
+    remedy:
+      'Nothing was done. When somebody else has agreed (`rekey approve ID`), give the same order again.',
   },
   malformed_request: {
     status: 400,
@@ -63,6 +73,8 @@ const STATUS: Record<ErrorCode, number> = {
   backend_unavailable: 503,
   backend_timeout: 503,
   throttled: 503,
+  quota_exhausted: 503,
+  replica_behind: 503,
   bad_response: 503,
   sealed: 503,
   newer_release: 503,
@@ -70,8 +82,11 @@ const STATUS: Record<ErrorCode, number> = {
   not_found: 404,
   already_exists: 409,
   foreign_writer: 409,
+  not_adoptable: 409,
   value_lost: 409,
   value_refused: 409,
+  roles_differ: 409,
+  function_failed: 409,
   not_allowed_now: 409,
   ledger_behind: 409,
   conflict: 409,
@@ -99,6 +114,19 @@ export class DeniedRequest extends ControlProblem {
         : 'no policy permits it'
     super('denied', `${principal} may not ${action} ${resource}: ${why}`)
     this.denied = denied
+  }
+}
+
+/** The policies say yes where a second person agrees. */
+export class ApprovalNeeded extends ControlProblem {
+  readonly approval: z.infer<typeof Awaited>
+  constructor({ id, expiresAt, blastRadius, state }: ApprovalView) {
+    const nodes = blastRadius === 1 ? '1 node' : `${blastRadius} nodes`
+    super(
+      'approval_needed',
+      `it is about ${nodes}, and another person has to agree: ${id}, ${state}, until ${expiresAt}`,
+    )
+    this.approval = { id, expiresAt }
   }
 }
 
@@ -140,6 +168,8 @@ function send(reply: FastifyReply, problem: Problem) {
 function toProblem(error: FastifyError): Problem {
   if (error instanceof DeniedRequest)
     return { ...requestProblem(error.code, error.message), denied: error.denied }
+  if (error instanceof ApprovalNeeded)
+    return { ...requestProblem(error.code, error.message), approval: error.approval }
   if (error instanceof ControlProblem) return requestProblem(error.code, error.message)
   if (RekeyError.is(error)) {
     const { code, message, remedy } = error

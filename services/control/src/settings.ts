@@ -1,12 +1,14 @@
 import { RekeyError } from '@rekey/contracts'
+import type { BreakGlassUse } from '@rekey/ledger'
 import { loadPolicies, readPolicyFolder } from '@rekey/policy'
-import { type Logger, secretFile } from '@rekey/runtime'
+import { type Logger, openSpool, secretFile } from '@rekey/runtime'
 import type { Issuer } from './access/bearer-of-issuer.ts'
+import { readBreakGlassKeys } from './access/break-glass.ts'
 import { issuerKeys, type KeyPlace } from './access/issuer-keys.ts'
 import type { Config } from './config.ts'
 import type { ControlOptions } from './control.ts'
 
-type Settings = Pick<ControlOptions, 'token' | 'issuer' | 'tls' | 'policies'>
+type Settings = Pick<ControlOptions, 'token' | 'issuer' | 'tls' | 'policies' | 'breakGlass'>
 
 /** Reads what the configuration names: the ways in, and what they may. Whatever is wrong ends the start. */
 export async function readSettings(config: Config, logger: Logger): Promise<Settings> {
@@ -15,11 +17,13 @@ export async function readSettings(config: Config, logger: Logger): Promise<Sett
   if (policies) logger.info({ dir, digest: policies.digest, policies: policies.ids }, 'policies loaded')
   const tls = tlsOf(config)
   const issuer = await issuerOf(config, logger)
+  const breakGlass = await breakGlassOf(config)
   return {
     ...(tokenFile && { token: secretFile(tokenFile) }),
     ...(policies && { policies }),
     ...(tls && { tls }),
     ...(issuer && { issuer }),
+    ...(breakGlass && { breakGlass }),
   }
 }
 
@@ -45,6 +49,12 @@ async function issuerOf(config: Config, logger: Logger): Promise<Issuer | undefi
     skewMs: config.CONTROL_OIDC_SKEW_MS,
     keys,
   }
+}
+
+async function breakGlassOf(config: Config): Promise<ControlOptions['breakGlass']> {
+  const { CONTROL_BREAK_GLASS_KEYS_FILE: keys, CONTROL_SPOOL_DIR: spool } = config
+  if (!keys || !spool) return undefined
+  return { keys: readBreakGlassKeys(keys), spool: await openSpool<BreakGlassUse>(spool) }
 }
 
 function tlsOf(config: Config): ControlOptions['tls'] {

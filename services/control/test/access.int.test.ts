@@ -10,10 +10,10 @@ import { validator } from '@rekey/audit/validator'
 import { openLedger } from '@rekey/ledger'
 import { loadPolicies, readPolicyFolder } from '@rekey/policy'
 import { createLogger } from '@rekey/runtime'
+import { certificateAuthority } from '@rekey/testing/certificates'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { issuerKeys, type KeyPlace, type KeyTimes } from '../src/access/issuer-keys.ts'
 import type { ControlOptions } from '../src/control.ts'
-import { testAuthority } from './certificates.ts'
 import { DOCUMENTS, type GivenControl, givenControl, TOKEN } from './given-control.ts'
 import { AUDIENCE, type GivenIssuer, givenIssuer } from './issuer.ts'
 
@@ -232,7 +232,7 @@ describe('orders', () => {
 })
 
 describe('client certificates', async () => {
-  const authority = await testAuthority()
+  const authority = await certificateAuthority()
   const own = await authority.issue([{ type: 'ip', value: '127.0.0.1' }])
   const tls = { ...own, clientCa: authority.ca }
 
@@ -264,7 +264,7 @@ describe('client certificates', async () => {
 
   test('of another authority, or none, are no way in; a token is one all the same, and a wrong one is refused', async () => {
     const given = await control({ tls })
-    const stranger = await (await testAuthority()).issue([
+    const stranger = await (await certificateAuthority()).issue([
       { type: 'url', value: 'spiffe://example.org/siem' },
     ])
     expect((await call(`${given.url}/v1/nodes`, stranger)).status).toBe(401)

@@ -34,6 +34,9 @@ const ledger = {
     if (unreachable) throw new Error('the database is away')
     denied.push(...entries)
   },
+  blastRadius: async () => 3,
+  findApproval: async () => undefined,
+  listApprovals: async () => [],
   order: async (_once: unknown, give: (orders: object) => unknown) =>
     give({
       start: async (...order: unknown[]) => {
@@ -237,6 +240,9 @@ test('every route under /v1 refuses somebody who may nothing', async () => {
   const bodies: Record<string, object> = {
     '/v1/configuration': { documents: [], apply: false },
     '/v1/rules/test': { event: {} },
+    '/v1/inventory/scans': {},
+    '/v1/credentials/{name}/drift/look': {},
+    '/v1/credentials/{name}/drift/settle': { reason: 'x', seen: {} },
     '/v1/who': { digests: ['a'.repeat(64)] },
     '/v1/nodes/{name}/token': { workload: 'chat' },
     '/v1/nodes/{name}/excuse': { reason: 'x', forMs: 60_000 },
@@ -298,6 +304,16 @@ describe('a start is refused', () => {
     [
       'with client certificates and no policies',
       { ...base, CONTROL_TLS_CLIENT_CA_FILE: 'ca' },
+      'CONTROL_POLICIES_DIR',
+    ],
+    [
+      'with break-glass tokens and no trace of them',
+      { ...base, ...dir, CONTROL_BREAK_GLASS_KEYS_FILE: 'keys' },
+      'CONTROL_SPOOL_DIR',
+    ],
+    [
+      'with break-glass tokens and no policies',
+      { ...base, CONTROL_BREAK_GLASS_KEYS_FILE: 'keys', CONTROL_SPOOL_DIR: 'spool' },
       'CONTROL_POLICIES_DIR',
     ],
     ['with a key and no certificate', { ...base, CONTROL_TLS_KEY_FILE: 'k' }, 'CONTROL_TLS_CERT_FILE'],

@@ -59,6 +59,8 @@ test('a value in use: whose it is, where it lives, what it reaches, and what eac
       stores: ['vault'],
       nodes: [{ node: 'scripted-node', accepts: true, inFlight: 0, lastUsedAt: null }],
       lastUse: null,
+      clients: { declared: [], seen: [] },
+      knocks: null,
       reaches: [{ name: 'gw', url: 'http://127.0.0.1:1/' }],
       rotation: null,
       dead: null,
@@ -89,6 +91,40 @@ test('a dead one: since when, and where it was refused; and what it took', async
   expect(found[0]?.[0]?.forecast[1]).toMatchObject({ order: 'expedite', measured: 1, of: 'this credential' })
   expect(found[0]?.[0]?.forecast[1]?.deadAfterMs?.longest).toBeGreaterThan(0)
   expect(unfingerprinted).toEqual(['key'])
+})
+
+test('by whom a value is used, and who tries a dead one', async () => {
+  const use = { address: '203.0.113.9', requests: 3, lastUseAgeMs: 5 }
+  const report = async (more: object) => {
+    const [node] = await control.ledger.listNodes()
+    const { session = 0 } = node ?? {}
+    return [
+      { type: 'usage' as const, node: 'scripted-node', session, credential: 'key', generations: [], ...more },
+    ]
+  }
+  await control.ledger.fleet.recordClients(await report({ clients: [{ generation: 1, ...use }] }))
+  const [alive] = (await who(VALUE)).found[0] ?? []
+  expect(alive?.clients.seen).toMatchObject([
+    { address: '203.0.113.9', client: null, node: 'scripted-node', requests: 3 },
+  ])
+  await control.post('credentials/key/expedite', { reason: 'in a log' })
+  await ended('key-g2')
+  const graveyard = { watched: [1], knocks: [{ generation: 1, ...use }] }
+  // A node says it again and again: what somebody has locked in that moment is left out.
+  const told = async () => {
+    await control.ledger.fleet.recordKnocks(await report({ graveyard }))
+    const [dead] = (await who(VALUE)).found[0] ?? []
+    return { seen: dead?.clients.seen.length, knocks: dead?.knocks }
+  }
+  await expect.poll(told, { timeout: 10_000 }).toMatchObject({
+    seen: 1,
+    knocks: {
+      requests: 3,
+      from: [{ address: '203.0.113.9', client: null, nodes: ['scripted-node'], requests: 3 }],
+      watchedBy: ['scripted-node'],
+      notWatchedBy: [],
+    },
+  })
 })
 
 test('what is not a digest is refused, and not repeated', async () => {

@@ -1,9 +1,10 @@
 import { withToken } from '@rekey/backend-vault'
 import { type Ack, proofPublicKey, Secret } from '@rekey/contracts'
+import { certificateAuthority } from '@rekey/testing/certificates'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { FakeAgent, stateOf } from '../test/fake-agent.ts'
 import { FakeLedger } from '../test/fake-ledger.ts'
-import { type Issued, nodeNames, type TestAuthority, testAuthority } from '../test/test-authority.ts'
+import { type Issued, nodeNames, type TestAuthority } from '../test/test-authority.ts'
 import { until } from '../test/until.ts'
 import { Fleet } from './fleet.ts'
 import type { Log } from './log.ts'
@@ -20,7 +21,7 @@ let agents: FakeAgent[]
 const identities = new Map<string, Issued>()
 
 beforeAll(async () => {
-  authority = await testAuthority()
+  authority = await certificateAuthority()
   server = await authority.issue([{ type: 'dns', value: 'localhost' }])
 })
 
@@ -88,6 +89,43 @@ describe('a session', () => {
     await fleet.delivery.deliver({ effect: 'e' })
     const revisions = agent.messages.flatMap((m) => (m.type === 'desired' ? [m.state.revision] : []))
     expect(revisions).toEqual([1, 2, 3])
+  })
+
+  test('of an agent that buries is told which generations are dead, when it begins and when one dies', async () => {
+    ledger.states.set('gw-1', [{ ...stateOf(1, [3]), dead: [1] }])
+    const agent = await connect()
+    await agent.hello([{ credential: 'chat', kind: 'haproxy', disruption: 'A', buries: true }])
+    await until('told of the first', () => agent.dead.length === 1)
+    ledger.states.set('gw-1', [{ ...stateOf(1, [3]), dead: [2, 1] }])
+    await until('told of the second', () => agent.dead.length === 2)
+    expect(agent.dead).toEqual([[1], [2, 1]])
+    // Its orders are as before: no new one, and nothing in it that an agent of the release before would not know.
+    const orders = agent.messages.flatMap((m) => (m.type === 'desired' ? [m.state] : []))
+    expect(orders).toEqual([stateOf(1, [3])])
+  })
+
+  test('of an agent of the release before is told nothing that it would not understand', async () => {
+    ledger.states.set('gw-1', [{ ...stateOf(1, [3]), dead: [1] }])
+    const agent = await connected()
+    await agent.desired(1)
+    ledger.states.set('gw-1', [{ ...stateOf(2, [3]), dead: [2, 1] }])
+    await agent.desired(2)
+    expect(agent.dead).toEqual([])
+  })
+
+  test('hands on who used a key apart from the counters, which are waited for', async () => {
+    const agent = await connected()
+    await agent.desired(1)
+    const use = { generation: 1, address: '10.0.0.7', requests: 3, lastUseAgeMs: 5 }
+    const usage = { type: 'usage', credential: 'chat', session: agent.session, generations: [] }
+    agent.say({ ...usage, clients: [use], graveyard: { watched: [], knocks: [] } })
+    agent.say(usage)
+    await until(
+      'written',
+      () => ledger.used.length === 1 && ledger.knocked.length === 1 && ledger.reports.length > 0,
+    )
+    expect(ledger.used[0]).toMatchObject({ node: 'gw-1', clients: [use] })
+    expect(ledger.reports[0]).not.toHaveProperty('clients')
   })
 
   test('of a node that the ledger does not know is refused', async () => {
@@ -298,7 +336,7 @@ describe('hostile input', () => {
   })
 
   test('a certificate of another authority does not get through the handshake', async () => {
-    const other = await testAuthority()
+    const other = await certificateAuthority()
     const agent = new FakeAgent(port, 'gw-1', await other.issue(nodeNames('gw-1')), authority.ca)
     agents.push(agent)
     await until('refused', () => agent.failure)

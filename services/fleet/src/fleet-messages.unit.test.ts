@@ -33,6 +33,9 @@ const nack = {
 }
 const adapter = { credential: 'chat', kind: 'file', disruption: 'B' }
 const hello = { type: 'hello', boot: 'b', agentVersion: '0', adapters: [adapter] }
+const client = { generation: 1, address: '2001:db8::7', requests: 1, lastUseAgeMs: 0 }
+const sightings = (more: object) => ({ ...report({}), ...more })
+const graveyard = { watched: [1], knocks: [client] }
 const many = <T>(item: T, count: number) => Array.from({ length: count }, () => item)
 
 describe('what an agent says', () => {
@@ -45,6 +48,12 @@ describe('what an agent says', () => {
     [
       'the largest counters',
       report({ generation: INTEGER_MAX, inFlight: INTEGER_MAX, requests: 2 ** 53 - 1 }),
+    ],
+    ['what an older agent says of use', report({})],
+    ['that an adapter buries', { ...hello, adapters: [{ ...adapter, buries: true }] }],
+    [
+      '128 clients, and 64 knocks',
+      sightings({ clients: many(client, 128), graveyard: { ...graveyard, knocks: many(client, 64) } }),
     ],
     ['an age of a year', report({ lastUseAgeMs: 366 * DAY_MS })],
   ])('is taken: %s', (_what, message) => {
@@ -66,6 +75,11 @@ describe('what an agent says', () => {
     ['65 refusals', { ...ack, refusals: many(refusal, 65) }],
     ['65 generations', { ...report({}), generations: many(usage, 65) }],
     ['65 adapters', { ...hello, adapters: many(adapter, 65) }],
+    ['129 clients', sightings({ clients: many(client, 129) })],
+    ['65 knocks', sightings({ graveyard: { ...graveyard, knocks: many(client, 65) } })],
+    ['65 dead generations', sightings({ graveyard: { ...graveyard, watched: many(1, 65) } })],
+    ['a client that is no address', sightings({ clients: [{ ...client, address: 'gateway' }] })],
+    ['an address with a zone', sightings({ clients: [{ ...client, address: 'fe80::1%eth0' }] })],
     ['a long name', { ...ack, credential: 'x'.repeat(65) }],
     ['a long signature', { ...ack, proofs: [{ ...proof, signature: 's'.repeat(129) }] }],
     ['a long nonce', { ...ack, nonce: 'x'.repeat(65) }],
@@ -78,5 +92,10 @@ describe('what an agent says', () => {
   test('is freed of what a database refuses in a text', () => {
     const detail = 'a\u0000b\nc\u007f\ud800d\u2028 é😀'
     expect(AgentToFleet.parse({ ...nack, detail })).toMatchObject({ detail: 'a b c \ufffdd\u2028 é😀' })
+  })
+
+  test('is taken by a fleet of the release before, which knows nothing of clients and graveyards', () => {
+    // As zod has it: what is not named is left out, and not refused.
+    expect(AgentToFleet.parse(sightings({ graveyard, invented: 1 }))).toEqual(sightings({ graveyard }))
   })
 })

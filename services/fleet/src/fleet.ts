@@ -29,6 +29,8 @@ export type FleetOptions = {
   log: Log
 }
 
+type Sighting = UsageMessage & { node: string }
+
 /** How often to look for nodes that were declared gone. */
 const GONE_MS = 5_000
 
@@ -43,6 +45,9 @@ export class Fleet {
   readonly #acks: Batch<VerifiedAck>
   readonly #nacks: Batch<Nack & { node: string }>
   readonly #usage: Batch<UsageMessage & { node: string }>
+  /** Apart from the counters: nothing waits for these, and they must not be in the way of what is waited for. */
+  readonly #clients: Batch<Sighting>
+  readonly #knocks: Batch<Sighting>
   readonly #proofKeys: ProofKeys
   readonly #rights: NodeRights
   readonly #timers: NodeJS.Timeout[] = []
@@ -92,6 +97,24 @@ export class Fleet {
       onLost: (items, error) =>
         log.warn({ count: items.length, error }, 'usage reports could not be written'),
     })
+    const sightings = {
+      itemsMax: 100,
+      keyOf: (report: Sighting) => `${report.node} ${report.credential}`,
+      retryMs: [],
+      // As above, a little later.
+      onLost: (items: Sighting[], error: unknown) =>
+        log.warn({ count: items.length, error }, 'who used a key could not be written'),
+    }
+    this.#clients = new Batch<Sighting>({
+      ...sightings,
+      flushMs: 1_000,
+      write: (reports) => ledger.recordClients(reports),
+    })
+    this.#knocks = new Batch<Sighting>({
+      ...sightings,
+      flushMs: 100,
+      write: (reports) => ledger.recordKnocks(reports),
+    })
     this.#channel = channelServer({
       tls,
       counters,
@@ -131,7 +154,8 @@ export class Fleet {
     const open = this.sessions.all()
     this.#enrolment.close()
     this.#channel.server.close()
-    await Promise.all([this.#acks.flush(), this.#nacks.flush(), this.#usage.flush()])
+    const batches = [this.#acks, this.#nacks, this.#usage, this.#clients, this.#knocks]
+    await Promise.all(batches.map((batch) => batch.flush()))
     await Promise.all(open.map((s) => this.#options.ledger.closeSession(s.node, s.session).catch(() => {})))
     for (const session of open) session.close(1001, 'the fleet instance ends')
     for (const socket of this.#channel.sockets.clients) socket.close(1001)
@@ -172,7 +196,12 @@ export class Fleet {
       proofKeys: this.#proofKeys,
       onAck: (ack) => this.#acks.add(ack),
       onNack: (nack) => this.#nacks.add(nack),
-      onUsage: (usage) => this.#usage.add(usage),
+      onUsage: (usage) => {
+        const { clients, graveyard, ...counters } = usage
+        this.#usage.add(counters)
+        if (clients) this.#clients.add(usage)
+        if (graveyard) this.#knocks.add(usage)
+      },
       renew: (csr) => renewNode(node, csr, { vault, counters, log }),
       counters,
       log,

@@ -26,9 +26,9 @@ export class NodeRights {
   /** Before a state is sent: a credential may be younger than the node's enrolment. */
   async allow(node: string, desired: DesiredState[]): Promise<void> {
     const { vault, log } = this.#options
-    const reads = desired.map(({ store: { mount, path } }) => ({ mount, path }))
+    const reads = desired.map(({ store: { mount, path, namespace } }) => ({ mount, path, namespace }))
     const places = reads
-      .map(({ mount, path }) => `${mount}/${path}`)
+      .map(({ mount, path, namespace = '' }) => `${namespace}:${mount}/${path}`)
       .sort()
       .join(' ')
     if (places === '' || this.#allowed.get(node) === places) return

@@ -40,6 +40,14 @@ test('a node may read a credential that is younger than its enrolment', async ()
   ])
 })
 
+test('a credential that moves to a namespace is read there', async () => {
+  const { rights, written } = setUp()
+  const { store, ...moved } = state('a')
+  await rights.allow('n1', [state('a')])
+  await rights.allow('n1', [{ ...moved, store: { ...store, namespace: 'team/a' } }])
+  expect(written.at(-1)).toBe('rekey-node-n1: team/a/secret/data/a team/a/secret/data/rekey-staging/a/*')
+})
+
 test('rights that could not be written are written at the next push', async () => {
   const { rights, written, fail } = setUp()
   fail(true)

@@ -2,19 +2,19 @@ import { randomBytes } from 'node:crypto'
 import {
   type Ack,
   AgentToFleet,
-  type DesiredState,
   type FleetToAgent,
   type Nack,
   RekeyError,
   type UsageMessage,
 } from '@rekey/contracts'
-import type { VerifiedAck } from '@rekey/ledger'
+import type { NodeOrder, VerifiedAck } from '@rekey/ledger'
 import { type AckContext, ackFault, nackFault, type Sent, verifyAck } from './ack-check.ts'
 import type { CounterName, Counters } from './counters.ts'
 import type { Log } from './log.ts'
 import { spiffeIdOf } from './peer.ts'
 import type { ProofKeys } from './proof-keys.ts'
 
+type Hello = Extract<AgentToFleet, { type: 'hello' }>
 type Renewed = Extract<FleetToAgent, { type: 'renewed' }>
 
 /** The part of a WebSocket that a session works with. */
@@ -31,7 +31,7 @@ export type SessionOptions = {
   wire: Wire
   heartbeatMs: number
   /** Opens the session in the ledger, which refuses a node that is not enrolled or is gone. */
-  open: (boot: string) => Promise<{ session: number; desired: DesiredState[] }>
+  open: (boot: string) => Promise<{ session: number; desired: NodeOrder[] }>
   /** The session is numbered now. False: a newer one of the same node is open already. */
   onOpen: (session: NodeSession) => boolean
   proofKeys: ProofKeys
@@ -58,6 +58,8 @@ export class NodeSession {
   readonly node: string
   readonly #options: SessionOptions
   readonly #sent = new Map<string, Sent>()
+  /** Credentials whose dead generations the agent wants to know, with those that it was told. */
+  readonly #buries = new Map<string, string>()
   readonly #helloTimer: NodeJS.Timeout
   #phase: 'new' | 'opening' | 'open' | 'closed' = 'new'
   #session = 0
@@ -86,11 +88,12 @@ export class NodeSession {
   }
 
   /** Sends what is newer than what the node was told. */
-  push(states: DesiredState[]): number {
+  push(orders: NodeOrder[]): number {
     if (this.#phase !== 'open') return 0
     const { wire, counters } = this.#options
     let count = 0
-    for (const state of states) {
+    for (const { dead, ...state } of orders) {
+      this.#tellDead(state.credential, dead ?? [])
       if (state.revision <= this.sentRevision(state.credential)) continue
       // A fresh nonce for each: an ack of an earlier order or session cannot answer this one.
       const sent = { state, nonce: randomBytes(18).toString('base64url'), answered: false }
@@ -101,6 +104,14 @@ export class NodeSession {
     counters.add('states_sent', count)
     if (wire.bufferedBytes > BUFFERED_MAX_BYTES) wire.terminate()
     return count
+  }
+
+  #tellDead(credential: string, dead: number[]): void {
+    const told = this.#buries.get(credential)
+    const now = dead.join(' ')
+    if (told === undefined || told === now) return
+    this.#buries.set(credential, now)
+    this.#send({ type: 'dead', credential, generations: dead })
   }
 
   /** Whether something was heard since the last beat. After three beats without, the connection is cut. */
@@ -141,7 +152,7 @@ export class NodeSession {
     if (this.#isFlooding()) return this.#refuse('flooding', 1008, 'too many messages')
     const message = text === undefined ? undefined : parse(text)
     if (!message) return this.#refuse('malformed', 1002, 'not a message')
-    if (message.type === 'hello') return this.#hello(message.boot)
+    if (message.type === 'hello') return this.#hello(message)
     if (this.#phase !== 'open') return this.#refuse('malformed', 1002, 'hello comes first')
     switch (message.type) {
       case 'ack':
@@ -160,8 +171,9 @@ export class NodeSession {
     }
   }
 
-  async #hello(boot: string): Promise<void> {
+  async #hello({ boot, adapters }: Hello): Promise<void> {
     if (this.#phase !== 'new') return this.#refuse('malformed', 1002, 'hello comes once')
+    for (const { credential, buries } of adapters) if (buries) this.#buries.set(credential, '')
     clearTimeout(this.#helloTimer)
     this.#phase = 'opening'
     this.#boot = boot

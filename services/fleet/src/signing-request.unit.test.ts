@@ -1,6 +1,7 @@
 import { webcrypto } from 'node:crypto'
+import { newKeys } from '@rekey/testing/certificates'
 import { expect, test } from 'vitest'
-import { newKeys, nodeNames, requestFor } from '../test/test-authority.ts'
+import { nodeNames, requestFor } from '../test/test-authority.ts'
 import { requestFault } from './signing-request.ts'
 
 test('a request for the node alone has no fault', async () => {

@@ -30,14 +30,19 @@ export class FakeAgent {
     this.socket.send(typeof message === 'string' ? message : JSON.stringify(message))
   }
 
-  async hello(): Promise<number> {
+  async hello(adapters: object[] = []): Promise<number> {
     await until('the socket is open', () => this.socket.readyState === WebSocket.OPEN)
-    this.say({ type: 'hello', boot: this.boot, agentVersion: '0', adapters: [] })
+    this.say({ type: 'hello', boot: this.boot, agentVersion: '0', adapters })
     return until('welcome', () => this.session || undefined)
   }
 
   get session(): number {
     return this.messages.find((m) => m.type === 'welcome')?.session ?? 0
+  }
+
+  /** Which generations it was told are dead, each time. */
+  get dead(): number[][] {
+    return this.messages.flatMap((m) => (m.type === 'dead' ? [m.generations] : []))
   }
 
   /** The desired state that was sent last for a credential, once it has this revision. */

@@ -1,12 +1,12 @@
-import { type DesiredState, RekeyError } from '@rekey/contracts'
-import type { FleetLedger, JoinedNode, VerifiedAck } from '@rekey/ledger'
+import { RekeyError } from '@rekey/contracts'
+import type { FleetLedger, JoinedNode, NodeOrder, VerifiedAck } from '@rekey/ledger'
 
 type Nacks = Parameters<FleetLedger['recordNacks']>[0]
 type Reports = Parameters<FleetLedger['recordUsage']>[0]
 
 /** The fleet's part of the ledger, in memory, with its calls written down. */
 export class FakeLedger implements FleetLedger {
-  readonly states = new Map<string, DesiredState[]>()
+  readonly states = new Map<string, NodeOrder[]>()
   readonly keys = new Map<string, Map<number, string>>()
   readonly tokens = new Map<string, JoinedNode>()
   readonly acks: VerifiedAck[] = []
@@ -50,7 +50,7 @@ export class FakeLedger implements FleetLedger {
   /** How many nodes each question for desired states was about. */
   readonly asked: number[] = []
 
-  async desiredStates(nodes: string[]): Promise<Map<string, DesiredState[]>> {
+  async desiredStates(nodes: string[]): Promise<Map<string, NodeOrder[]>> {
     this.asked.push(nodes.length)
     this.#fail()
     return new Map(nodes.map((node) => [node, this.states.get(node) ?? []]))
@@ -81,6 +81,17 @@ export class FakeLedger implements FleetLedger {
   async recordUsage(reports: Reports): Promise<void> {
     this.#fail()
     this.reports.push(...reports)
+  }
+
+  readonly used: Reports = []
+  readonly knocked: Reports = []
+
+  async recordClients(reports: Reports): Promise<void> {
+    this.used.push(...reports)
+  }
+
+  async recordKnocks(reports: Reports): Promise<void> {
+    this.knocked.push(...reports)
   }
 
   async heard(nodes: { node: string; session: number }[]): Promise<void> {

@@ -4,7 +4,7 @@ import { changesTopic, DEAD_LETTER_TOPIC, encode, newEvent, VERDICTS_TOPIC } fro
 import { createLogger } from '@rekey/runtime'
 import { connectKafka } from '@rekey/runtime/kafka'
 import type {} from '@rekey/testing'
-import type { Consumer, Message } from 'kafkajs'
+import type { Consumer, Kafka, Message } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import type { Inbox } from './inbox.ts'
 import { type Intake, startIntake } from './intake.ts'
@@ -79,13 +79,13 @@ async function emitter(inbox: Inbox, numPartitions = 1) {
     name,
     topic,
     send: (messages: Message[]) => producer.send({ topic, messages, acks: -1 }),
-    async start(topics = (candidate: string) => candidate === topic) {
+    async start(topics = (candidate: string) => candidate === topic, way: Kafka = kafka) {
       const group = `intake-${name}`
       const onFatal = (error: Error) => {
         throw error
       }
       intake = await startIntake({
-        kafka,
+        kafka: way,
         inbox,
         logger,
         group,
@@ -236,6 +236,35 @@ describe('intake', () => {
       'b rotation-opened',
       'c rotation-opened',
     ])
+  })
+
+  test('told to stop between its verdict and the news that Kafka has it, it still commits behind the record', async () => {
+    const isOut = Promise.withResolvers<void>()
+    const mayGoOn = Promise.withResolvers<void>()
+    const slow = Object.create(kafka, {
+      producer: {
+        value: (options: Parameters<Kafka['producer']>[0]) => {
+          const real = kafka.producer(options)
+          const sendBatch: typeof real.sendBatch = async (batch) => {
+            const sent = await real.sendBatch(batch)
+            isOut.resolve()
+            await mayGoOn.promise
+            return sent
+          }
+          return { ...real, sendBatch }
+        },
+      },
+    }) as Kafka
+    await using ci = await emitter(new MemoryInbox())
+    await ci.send([encode(ci.event('a'), 'binary')])
+    const intake = await ci.start(undefined, slow)
+    await isOut.promise
+    const stopped = intake.stop()
+    // The consumer has heard of it by then.
+    await new Promise(setImmediate)
+    mayGoOn.resolve()
+    await stopped
+    expect(await ci.committed()).toBe(1)
   })
 
   test('follows the topic of a new emitter without a restart', async () => {

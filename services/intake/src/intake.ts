@@ -87,9 +87,16 @@ export async function startIntake(options: Options): Promise<Intake> {
       await patience.until('Kafka', () => send(producer, outgoing), payload.heartbeat)
     }
     payload.resolveOffset(last.offset)
-    await consumer.commitOffsets([{ topic, partition, offset: String(BigInt(last.offset) + 1n) }])
+    await commit(payload, String(BigInt(last.offset) + 1n))
     logger.info({ topic, partition, offset: last.offset, verdicts: counts }, 'records judged')
     await payload.heartbeat()
+  }
+
+  /** A consumer that is being stopped leaves its group only after this batch, but its own `commitOffsets` does nothing any more. */
+  async function commit({ batch, isRunning, commitOffsetsIfNecessary }: EachBatchPayload, offset: string) {
+    const { topic, partition } = batch
+    if (isRunning()) await consumer.commitOffsets([{ topic, partition, offset }])
+    else await commitOffsetsIfNecessary({ topics: [{ topic, partitions: [{ partition, offset }] }] })
   }
 
   /** kafkajs resolves patterns only when it subscribes, so that a new emitter's topic means to subscribe again. */

@@ -26,7 +26,7 @@ const LOOK_MS = 20_000
 /** Looks at what is held after the ledger was restored, again and again until each store and endpoint has answered. */
 export function inspectHeld(options: {
   ledger: Pick<Ledger, 'toInspect' | 'recordFound' | 'onEffects'>
-  eyes: (spec: CredentialSpec) => Eyes
+  eyes: (spec: CredentialSpec, credential: string) => Eyes
   worker: string
   logger: Logger
 }): { close(): Promise<void> } {
@@ -38,7 +38,9 @@ export function inspectHeld(options: {
     const { credential, recovery } = item
     const signal = AbortSignal.any([ending.signal, AbortSignal.timeout(LOOK_MS)])
     try {
-      const found = await look(credential, eyes(item.spec), { key: `${credential}.look.${recovery}`, signal })
+      const all = eyes(item.spec, credential)
+      const seeing = item.spec.firstValue === 'adopt' ? pastForeign(all) : all
+      const found = await look(credential, seeing, { key: `${credential}.look.${recovery}`, signal })
       await ledger.recordFound(item, { found }, worker)
     } catch (error) {
       if (ending.signal.aborted) return
@@ -60,6 +62,22 @@ export function inspectHeld(options: {
       await Promise.all([looking, listener.close()])
     },
   }
+}
+
+/** Before its adoption what readers get is somebody else's, which is as good as nothing here. */
+function pastForeign(eyes: Eyes): Eyes {
+  const stores = eyes.stores.map(({ name, store }) => ({
+    name,
+    store: {
+      ...store,
+      readCurrent: (call: Call) =>
+        store.readCurrent(call).catch((error) => {
+          if (RekeyError.is(error) && error.code === 'foreign_writer') return undefined
+          throw error
+        }),
+    },
+  }))
+  return { ...eyes, stores }
 }
 
 /** Reads every store and tries every value that is still in one of them. Changes nothing. */

@@ -1,14 +1,21 @@
 import { hostname } from 'node:os'
+import { awsQuotas } from '@rekey/backend-aws'
 import { connectVault, vaultFingerprints } from '@rekey/backend-vault'
 import type { CredentialSpec } from '@rekey/contracts'
-import { LANES, type Lane, openLedger } from '@rekey/ledger'
+import { LANES, type Lane, type Leased, openLedger } from '@rekey/ledger'
 import { startWorker } from '@rekey/queues'
 import { createLogger, onShutdown, readConfig, secretFile, serveHealth } from '@rekey/runtime'
+import { authoritiesOf } from './authorities.ts'
+import { connectionsOf } from './connections.ts'
+import { watchDrift } from './drift.ts'
 import { Environment } from './environment.ts'
 import { fingerprintAll } from './fingerprinting.ts'
 import { inspectHeld } from './inspect.ts'
+import { inventoriesOf } from './inventories.ts'
+import { scanInventory } from './inventory.ts'
 import { Leases } from './leases.ts'
-import { nodesAuthority } from './nodes-authority.ts'
+import { noteOf } from './note.ts'
+import { observeDrains } from './observe.ts'
 import { storesOf } from './stores.ts'
 import { work } from './work.ts'
 
@@ -18,6 +25,19 @@ const connect = (roleIdFile: string, secretIdFile: string) =>
   connectVault({ addr: env.VAULT_ADDR, roleId: secretFile(roleIdFile).reveal(), secretIdFile })
 const vault = connect(env.VAULT_ROLE_ID_FILE, env.VAULT_SECRET_ID_FILE)
 const proberVault = connect(env.PROBER_VAULT_ROLE_ID_FILE, env.PROBER_VAULT_SECRET_ID_FILE)
+
+/** One for both lanes: AWS counts the account, and emergencies go first in it. */
+const aws = {
+  awsCredentialsFile: env.AWS_CREDENTIALS_FILE,
+  awsQuotas: awsQuotas({ writesPerS: env.REKEY_AWS_WRITES_PER_S }),
+}
+const connections = connectionsOf({
+  dir: env.REKEY_CONNECTIONS_DIR,
+  vaultAddr: env.VAULT_ADDR,
+  vault,
+  ...aws,
+})
+const authorityOf = authoritiesOf(connections, env.REKEY_ACT_MS)
 
 const name = `rotator/${hostname()}-${process.pid}`
 const said = new Set<string>()
@@ -33,16 +53,20 @@ function openLane(lane: Lane) {
   })
   const { REKEY_LEASE_MS: leaseMs, REKEY_ACT_MS: actMs } = env
   const leases = new Leases({ ledger, logger, worker: name, leaseMs, actMs })
-  const stores = storesOf({ vault, awsCredentialsFile: env.AWS_CREDENTIALS_FILE })
+  const stores = storesOf({ vault, ...aws })
   const proberStores = storesOf({ vault: proberVault })
-  const handsOf = (spec: CredentialSpec) => ({
+  const handsOf = (spec: CredentialSpec, credential: string, keyIds: Record<number, string> = {}) => ({
     stores: stores(spec),
     // The prober reads Vault only: one reading identity is enough to try a value.
     proberStores: proberStores({ ...spec, stores: spec.stores.filter((s) => s.kind === 'vault-kv') }),
-    authority: nodesAuthority(spec.authority),
+    authority: authorityOf(spec.authority, keyIds, credential),
   })
-  const workOn = (effect: string) =>
-    work(effect, { ledger, leases, logger, worker: name, said, hands: ({ spec }) => handsOf(spec) })
+  const hands = (leased: Leased) => ({
+    ...handsOf(leased.spec, leased.rotation.credential, leased.keyIds),
+    note: noteOf(ledger, leased),
+    replaces: (storeVersions: Record<string, string>) => ledger.recordLive(leased, storeVersions),
+  })
+  const workOn = (effect: string) => work(effect, { ledger, leases, logger, worker: name, said, hands })
   return { ledger, leases, stores, handsOf, workOn }
 }
 
@@ -61,8 +85,29 @@ const worker = startWorker({
   },
   logger,
 })
-const inspection = inspectHeld({ ledger, eyes: handsOf, worker: name, logger })
+const inspection = inspectHeld({
+  ledger,
+  eyes: (spec, credential) => handsOf(spec, credential),
+  worker: name,
+  logger,
+})
 const fingerprinting = fingerprintAll({ ledger, stores, fingerprints: vaultFingerprints(vault), logger })
+const drift = watchDrift({
+  ledger,
+  stores,
+  fingerprints: vaultFingerprints(vault),
+  everyMs: env.REKEY_DRIFT_MS,
+  worker: name,
+  logger,
+})
+const observation = observeDrains({ ledger, authorityOf, logger })
+const byRegion = inventoriesOf(env.AWS_CREDENTIALS_FILE)
+const inventory = scanInventory({
+  ledger,
+  backends: { vault, ...byRegion },
+  places: env.REKEY_INVENTORY,
+  logger,
+})
 const health = await serveHealth({
   port: env.HEALTH_PORT,
   checks: [
@@ -73,7 +118,10 @@ const health = await serveHealth({
 logger.info({ healthPort: health.port }, 'rotator started')
 
 onShutdown(logger, async () => {
-  await Promise.all([worker.close(), inspection.close(), fingerprinting.close(), health.close()])
+  const loops = [inspection, fingerprinting, observation, inventory, drift]
+  await Promise.all([worker, health, ...loops].map((part) => part.close()))
+  connections.close()
+  byRegion.close()
   vault.close()
   proberVault.close()
   await Promise.all(

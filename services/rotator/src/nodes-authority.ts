@@ -1,17 +1,38 @@
 import { randomBytes } from 'node:crypto'
-import { type Authority, type CredentialSpec, type Probe, type ProbeResult, Secret } from '@rekey/contracts'
+import {
+  type Authority,
+  bitsAtMost,
+  type NodesAuthoritySpec,
+  type Probe,
+  type ProbeResult,
+  RekeyError,
+  Secret,
+} from '@rekey/contracts'
 
 /** 256 bits; the prefix lets secret scanners recognise a leaked one. */
 const PREFIX = 'rk_'
 const BYTES = 32
+/** As many as a proof of possession needs. */
+const BITS_LEAST = 128
 
 /** The serving nodes verify the key themselves: we make it, and try it from outside as a client would. */
-export function nodesAuthority(spec: CredentialSpec['authority']): Authority {
+export function nodesAuthority(spec: NodesAuthoritySpec): Authority {
   return {
     kind: 'nodes',
     direction: 'inbound',
     slots: 2,
     valueFrom: 'us',
+    adopt(value) {
+      const refuse = (why: string) => new RekeyError('not_adoptable', `the value in use ${why}`)
+      if (!/^[\x21-\x7e]*$/.test(value.reveal()))
+        throw refuse(
+          'has a space, a line break or a character outside ASCII, which no bearer token has: is there a line break at its end?',
+        )
+      if (bitsAtMost(value) < BITS_LEAST)
+        throw refuse(
+          `can be guessed: it has less than ${BITS_LEAST} bits, and what nodes prove it by is public. Leave firstValue out, so that Rekey makes one`,
+        )
+    },
     make: () => Secret.of(PREFIX + randomBytes(BYTES).toString('base64url')),
     probe: (value, call) =>
       Promise.all(

@@ -37,7 +37,8 @@ async function takeAndAct(key: string, { ledger, leases, logger, worker, hands }
   const { leased, signal } = taken
   const about = { effect: key, attempt: leased.attempt, rotation: leased.rotation.id }
   try {
-    const result = await act(leased, hands(leased), { key, signal })
+    const call = { key, signal, ...(leased.urgent && { urgent: true }) }
+    const result = await act(leased, hands(leased), call)
     const recorded = await ledger.complete(leased, result, worker)
     logger.info({ ...about, recorded }, 'effect done')
   } catch (error) {

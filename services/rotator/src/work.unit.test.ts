@@ -1,4 +1,4 @@
-import { RekeyError } from '@rekey/contracts'
+import { type Call, RekeyError } from '@rekey/contracts'
 import type { Leased } from '@rekey/ledger'
 import type { Logger } from '@rekey/runtime'
 import { expect, test } from 'vitest'
@@ -25,7 +25,9 @@ function setUp(does: {
     isLost: false,
     release: () => void did.push('released'),
   }
-  const destroy = async () => {
+  const calls: Call[] = []
+  const destroy = async (_generation: number, call: Call) => {
+    calls.push(call)
     await does.act?.()
     did.push('acted')
   }
@@ -43,16 +45,28 @@ function setUp(does: {
     leases: { take: does.take ?? (async (): Promise<Taken> => taken) } as unknown as Leases,
     logger: { debug: () => {}, info: tell, warn: tell } as unknown as Logger,
     worker: 'w',
-    hands: () => ({ stores: [{ name: 'vault', store: { destroy } }] }) as unknown as Hands,
+    hands: () =>
+      ({
+        stores: [{ name: 'vault', store: { destroy } }],
+        authority: { valueFrom: 'us' },
+      }) as unknown as Hands,
     said: new Set<string>(),
   }
-  return { did, taken, run: () => work('r.destroy.vault-g1', options) }
+  return { did, taken, calls, run: () => work('r.destroy.vault-g1', options) }
 }
 
 test('an effect that is done is recorded, and its lease let go of', async () => {
   const { did, run } = setUp({})
   await run()
   expect(did).toEqual(['acted', 'completed', 'effect done', 'released'])
+})
+
+test('an effect of an emergency says so in its calls', async () => {
+  const { taken, calls, run } = setUp({})
+  await run()
+  taken.leased.urgent = true
+  await run()
+  expect(calls.map((call) => call.urgent)).toEqual([undefined, true])
 })
 
 test('an act that fails is a failure of its effect', async () => {

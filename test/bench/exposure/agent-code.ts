@@ -5,11 +5,11 @@
 // @boundaries-ignore the agent's own code, see above
 export type { NodeAdapter } from '../../../services/agent/src/adapters/node-adapter.ts'
 // @boundaries-ignore the agent's own code, see above
-export { ensurePrivateFolder } from '../../../services/agent/src/durable-file.ts'
-// @boundaries-ignore the agent's own code, see above
 export { enrol } from '../../../services/agent/src/enrolment.ts'
 // @boundaries-ignore the agent's own code, see above
 export { FleetLink } from '../../../services/agent/src/fleet-link.ts'
+// @boundaries-ignore the agent's own code, see above
+export { Graveyard } from '../../../services/agent/src/graveyard.ts'
 // @boundaries-ignore the agent's own code, see above
 export type { Identity } from '../../../services/agent/src/identity.ts'
 // @boundaries-ignore the agent's own code, see above

@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import { anonymousVault, connectVault, type VaultClient } from '@rekey/backend-vault'
 import { Secret } from '@rekey/contracts'
-import type { Logger } from '@rekey/runtime'
+import { ensurePrivateFolder, type Logger } from '@rekey/runtime'
 import {
   CredentialKeeper,
   enrol,
-  ensurePrivateFolder,
   FleetLink,
+  Graveyard,
   type Identity,
   type Journal,
   type JournalEntry,
@@ -33,6 +33,9 @@ export type Surroundings = {
 export type Heard = Record<number, { toldAt: number; answeredAt: number; nodes: number }>
 
 const USAGE_MS = 1_000
+
+/** A played gateway notices no knocks. */
+const noFile = { read: async () => undefined, write: async () => undefined }
 
 /**
  * A node of the fleet, many in one process: the agent's own enrolment, identity, channel, keeper and counters, with a
@@ -58,6 +61,7 @@ export class PlayedNode {
       adapter,
       values: vaultValues(this.vault),
       journal: memoryJournal(),
+      graveyard: new Graveyard({ credential, adapter, file: noFile, log }),
       spiffeId: identity.spiffeId,
       boot,
       log,
@@ -74,6 +78,7 @@ export class PlayedNode {
         adapters: [{ credential, kind: adapter.kind, disruption: adapter.disruption }],
       },
       log,
+      onDead: () => undefined,
       onRenewed: () => undefined,
       onDown: () => keeper.detach(),
       onDesired({ state, nonce }, session, send) {

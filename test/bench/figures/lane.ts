@@ -16,7 +16,7 @@ type Run = { idle: Times[]; behind: Times[]; jobs: number; routinePerS: number }
 
 /** An emergency on an idle system, and behind as many routine jobs as a mass change leaves. */
 export async function lane({ servers, quick, runs, say }: Bench): Promise<Figure> {
-  const size = quick ? { count: 2, rotations: 200, jobs: 0 } : { count: 25, rotations: 10_000, jobs: 10_000 }
+  const size = quick ? { count: 2, rotations: 200, jobs: 0 } : { count: 25, rotations: 12_000, jobs: 10_000 }
   const backlog = await Backlog.prepare(servers)
   const rows: string[][] = []
   for (const storeMs of [STORE_MS, 0]) {

@@ -8,7 +8,8 @@ export type OneRow = {
   close(): Promise<void>
 }
 
-const CONNECTIONS = 10
+/** As many as a service has. */
+export const CONNECTIONS = 10
 
 export async function oneRow(servers: Servers): Promise<OneRow> {
   const pool = new pg.Pool({ connectionString: await servers.createDatabase(), max: CONNECTIONS })

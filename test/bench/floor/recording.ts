@@ -33,9 +33,9 @@ export async function record(pool: pg.Pool, rotation: string): Promise<Recording
     'select key, kind, spec, created_at::text as created, done_at::text as done from effect where rotation = $1',
     [rotation],
   )
-  const { rows: records } = await pool.query(
-    'select key, bytes, hash from audit_out where position = any($1) order by position',
-    [entries.map((entry) => entry.position)],
+  const records = await recordsOf(
+    pool,
+    entries.map((entry) => entry.position),
   )
   const { rows: nodes } = await pool.query(
     'select node from placement p join rotation r on r.credential = p.credential where r.id = $1 order by node',
@@ -63,6 +63,23 @@ export async function record(pool: pg.Pool, rotation: string): Promise<Recording
     records,
     nodes: nodes.map((row) => row.node),
   }
+}
+
+const LOOK_MS = 100
+const STUCK_MS = 60_000
+
+/** The audit records of these entries: the auditor comes a little after the rotation's end. */
+async function recordsOf(pool: pg.Pool, positions: number[]): Promise<object[]> {
+  const startedAt = performance.now()
+  while (performance.now() - startedAt < STUCK_MS) {
+    const { rows } = await pool.query(
+      'select key, bytes, hash from audit_out where position = any($1) order by position',
+      [positions],
+    )
+    if (rows.length === positions.length) return rows
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+  }
+  throw new Error('the auditor has not recorded the whole rotation')
 }
 
 /** How often it must be waited for the disk. */

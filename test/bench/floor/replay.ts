@@ -71,6 +71,8 @@ class Lane {
 
   static async open(url: string, index: number, { nodes }: Recording): Promise<Lane> {
     const client = new pg.Client({ connectionString: url })
+    // What a lost connection means is said by the next query.
+    client.on('error', () => undefined)
     await client.connect()
     const credential = `key-${index}`
     const own = nodes.map((_, n) => `node-${index}-${n}`)

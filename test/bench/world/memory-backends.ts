@@ -3,7 +3,9 @@ import { type MemorySecret, memorySecret, memoryStore } from '@rekey/testing'
 import { TokenBucket } from '../token-bucket.ts'
 import type { FromRotator, ToRotator } from './messages.ts'
 
-/** What the rotator imports of `@rekey/backend-vault` and `@rekey/backend-aws`, without a server behind it. */
+/** `@rekey/backend-vault` and `@rekey/backend-aws` as the rotator imports them; what it calls in the bench has no server behind it. */
+export * from '@rekey/backend-aws'
+export * from '@rekey/backend-vault'
 
 const secrets = new Map<string, MemorySecret>()
 const tells = process.env.BENCH_TELL_ACTS === 'yes'
@@ -15,6 +17,10 @@ export const connectVault = () => ({ lookupSelf: async () => ({}), close: () => 
 /** None is made: fingerprints are work beside the rotations, for Vault. */
 export const vaultFingerprints = () => ({ of: async (digests: readonly string[]) => [...digests] })
 export const connectSecretsManager = () => ({})
+export const connectSecretsInventory = () => ({
+  page: async () => ({ names: [], next: undefined }),
+  close: () => undefined,
+})
 export const vaultKvStore = (_client: unknown, { path }: { path: string }) => storeAt(`vault ${path}`)
 export const secretsManagerStore = (_client: unknown, { secretId }: { secretId: string }) =>
   storeAt(`aws ${secretId}`, throttle)

@@ -3,6 +3,10 @@ const LEFT_OUT: { label: RegExp; because: string }[] = [
   { label: /^pg heard$/, because: "the fleet's heartbeat: it says that a node lives, every few seconds" },
   { label: /^pg lose silent$/, because: 'a look for silent nodes before each look for timers' },
   { label: /^pg renew$/, because: 'the renewal of a lease, by its age' },
+  {
+    label: /^pg (insert into|update) drift_look$/,
+    because: 'a look at stores between rotations, by the clock',
+  },
   { label: /AuditHeartbeat/, because: "the auditor's sign of life" },
   {
     label: /^haproxy show /,

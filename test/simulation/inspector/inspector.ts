@@ -1,6 +1,8 @@
 import type { ServingNode } from '../node.ts'
+import type { Place } from '../place.ts'
 import type { Shown } from '../servers/kv-server.ts'
-import type { Place, World } from '../world.ts'
+import type { World } from '../world.ts'
+import { Pauses } from './pauses.ts'
 import { Proofs } from './proofs.ts'
 import { type Chronicle, type Entry, Record_ } from './record.ts'
 import { Replays } from './replays.ts'
@@ -15,6 +17,7 @@ export class Inspector {
   readonly record: Record_
   readonly #proofs: Proofs
   readonly #replays: Replays
+  readonly #pauses: Pauses
   /** What was looked at last, so that a step that changed nothing costs nothing. */
   #seen = -1
 
@@ -23,6 +26,7 @@ export class Inspector {
     this.record = new Record_(world)
     this.#proofs = new Proofs(world)
     this.#replays = new Replays(world)
+    this.#pauses = new Pauses(world)
     world.onWrite = (key, what) => this.#intended(key, what)
     world.onOutcome = ({ effect: { key }, attempt }) => this.#outcome(key, attempt)
     world.onFoundDead = (credential, generation) => this.record.of(credential).foundDead.add(generation)
@@ -31,13 +35,16 @@ export class Inspector {
 
   afterStep(): void {
     // All of a step first: who is gone is written after what follows from it.
-    for (const { entry, about } of [...this.record.news()]) {
+    const news = [...this.record.news()]
+    this.#pauses.hear(news.map(({ entry }) => entry))
+    for (const { entry, about } of news) {
       if (!about) continue
       if (entry.type === 'RevocationStarted') this.#revocation(entry, about)
       if (entry.type === 'RetirementOpened') this.#wayBack(entry, about)
       this.record.take(entry, about)
       if (entry.type === 'GenerationDead') this.#death(Number(entry.data.generation), about)
     }
+    this.#pauses.afterStep()
     const changes = this.#changes()
     for (const [credential, place] of this.#world.places) {
       const about = this.record.of(credential)

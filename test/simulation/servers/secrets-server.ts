@@ -133,6 +133,12 @@ export class SecretsServer {
           const versions = this.#look(secret, lag())
           return versions && new Map(versions.filter((v) => v.labels.length > 0).map((v) => [v.id, v.labels]))
         }),
+      versions: (secret, bound) =>
+        way.read(bound, () =>
+          this.#look(secret, lag())?.map((v) => ({ versionId: v.id, labels: v.labels, createdAt: 0 })),
+        ),
+      // No secret of this world has one.
+      replication: (_secret, bound) => way.read(bound, () => new Map()),
       get: (secret, at, bound) =>
         way.read(bound, () => {
           const found = this.#find(secret, at, lag())

@@ -24,6 +24,8 @@ export type Seen = {
   generation: number
   /** What the owner was told of the rotation. */
   told: Told[]
+  /** The knocks that `rekey who` knows of when the dead key was tried, and what the owner was told of them. */
+  noticed: { knocks: Owned['knocks']; told: Told | undefined }
 }
 
 export type Scene = { stage: Stage; readers: Readers; display: Display; onCall: OnCall }
@@ -104,7 +106,7 @@ async function act(
   const [after, next] = [await knock(stage, leaked), await knock(stage, (await inUse(readers)).value)]
   const tally = await clients.stop()
   display.counters(tally)
-  const told = () => onCall.told.filter((notice) => notice.rotation === rotation)
+  const told = () => onCall.told.filter((notice) => notice.rotation === rotation && !isKnock(notice))
   await until('the owner is told of the end', () => told().some((notice) => isEnd(notice, rotation)))
   for (const { severity, summary } of told()) display.say(`the owner is told (${severity}): ${summary}`)
   return {
@@ -114,7 +116,29 @@ async function act(
     knocks: { before, after, next },
     tally,
     told: told(),
+    noticed: await noticed(stage, onCall, { leaked, rotation }),
   }
+}
+
+/** Gateways look out for a key a moment after its death; whoever has it tries again. */
+async function noticed(
+  stage: Stage,
+  onCall: OnCall,
+  { leaked, rotation }: { leaked: Secret; rotation: string },
+): Promise<Seen['noticed']> {
+  const isTold = (notice: Told) => notice.rotation === rotation && isKnock(notice)
+  let knocks: Owned['knocks'] = null
+  await until('the dead key is noticed at each gateway', async () => {
+    await knock(stage, leaked)
+    knocks = (await ask(stage, leaked)).found[0]?.knocks ?? null
+    return new Set(knocks?.from.flatMap((k) => k.nodes)).size === 3
+  })
+  await until('the owner is told of it', () => onCall.told.some(isTold))
+  return { knocks, told: onCall.told.find(isTold) }
+}
+
+function isKnock({ about }: Told): boolean {
+  return about.startsWith(`${CREDENTIAL}/knock/`)
 }
 
 function isEnd({ about, resolves }: Told, rotation: string): boolean {

@@ -1,7 +1,6 @@
 import type { Command } from 'commander'
 import { differs, renderChanges } from '../changes.ts'
 import { ControlError } from '../control-error.ts'
-import { placed, readSources } from '../documents.ts'
 import { EXIT } from '../exit-code.ts'
 import type { AddVerb } from '../verb.ts'
 
@@ -14,15 +13,17 @@ export function addApply(verb: AddVerb, program: Command): void {
     exits: [EXIT.closed, EXIT.failed],
     options: (command) => command.option('--dry-run', 'only show the differences'),
     async run({ client, terminal, print }, paths, { dryRun }) {
+      const { placed, readSources } = await import('../documents.ts')
       const sources = await readSources(paths, terminal)
       const documents = sources.map((source) => source.value)
       const answer = await client.configure(documents, !dryRun).catch((error: unknown) => {
         throw error instanceof ControlError && error.faults.length > 0 ? placed(error, sources) : error
       })
       const { changes } = answer
-      const first = changes.flatMap(({ rotation }) =>
-        rotation === undefined ? [] : [`first value: rekey watch ${rotation}`],
-      )
+      const first = changes.flatMap(({ name, rotation, awaitsAdoption }) => [
+        ...(rotation === undefined ? [] : [`first value: rekey watch ${rotation}`]),
+        ...(awaitsAdoption ? [`value in use: rekey adopt ${name}`] : []),
+      ])
       const done = dryRun ? 'nothing was applied (--dry-run)' : differs(changes) ? 'applied' : 'nothing to do'
       print(answer, [renderChanges(changes), ...first, done].join('\n'))
       return EXIT.closed

@@ -1,7 +1,6 @@
 import type { Command } from 'commander'
 import { differs, renderChanges } from '../changes.ts'
 import { ControlError } from '../control-error.ts'
-import { placed, readSources } from '../documents.ts'
 import { EXIT } from '../exit-code.ts'
 import type { AddVerb } from '../verb.ts'
 
@@ -12,6 +11,7 @@ export function addDiff(verb: AddVerb, program: Command): void {
     example: 'rekey diff examples/chat-gateway',
     exits: [EXIT.closed, EXIT.differences, EXIT.failed],
     async run({ client, terminal, print }, paths) {
+      const { placed, readSources } = await import('../documents.ts')
       const sources = await readSources(paths, terminal)
       const documents = sources.map((source) => source.value)
       const { changes } = await client.configure(documents, false).catch((error: unknown) => {

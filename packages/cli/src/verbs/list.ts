@@ -9,19 +9,22 @@ type ListOptions = { credential?: string; limit: string }
 export function addList(verb: AddVerb, program: Command): void {
   verb<ListOptions>(program, {
     usage: 'list',
-    summary: 'List credentials (the default), rotations or nodes.',
+    summary: 'List credentials (the default), rotations, nodes, or approvals that somebody asks for.',
     example: 'rekey list rotations --credential chat-gateway-key',
     exits: [EXIT.closed, EXIT.failed],
     options: (command) =>
       command
         .addArgument(
-          new Argument('[what]').choices(['credentials', 'rotations', 'nodes']).default('credentials'),
+          new Argument('[what]')
+            .choices(['credentials', 'rotations', 'nodes', 'approvals'])
+            .default('credentials'),
         )
         .option('--credential <name>', 'rotations of this credential only')
         .option('--limit <n>', 'at most so many rotations', '50'),
     async run(run, [what], options) {
       if (what === 'rotations') await listRotations(run, options)
       else if (what === 'nodes') await listNodes(run)
+      else if (what === 'approvals') await listApprovals(run)
       else await listCredentials(run)
       return EXIT.closed
     },
@@ -30,6 +33,7 @@ export function addList(verb: AddVerb, program: Command): void {
 
 async function listCredentials({ client, print }: Run): Promise<void> {
   const credentials = await client.credentials()
+  const hasDrift = credentials.some((c) => c.drift)
   const rows = credentials.map((c) => [
     c.name,
     c.workload,
@@ -38,11 +42,10 @@ async function listCredentials({ client, print }: Run): Promise<void> {
     c.currentGeneration,
     `${c.nodes.live} live${c.nodes.lost > 0 ? `, ${c.nodes.lost} lost` : ''}`,
     c.openRotation,
+    ...(hasDrift ? [c.drift?.stores.map(({ store }) => store).join(', ')] : []),
   ])
-  print(
-    credentials,
-    table(['CREDENTIAL', 'WORKLOAD', 'ENVIRONMENT', 'OWNER', 'GENERATION', 'NODES', 'ROTATION'], rows),
-  )
+  const head = ['CREDENTIAL', 'WORKLOAD', 'ENVIRONMENT', 'OWNER', 'GENERATION', 'NODES', 'ROTATION']
+  print(credentials, table(hasDrift ? [...head, 'DRIFT'] : head, rows))
 }
 
 async function listRotations({ client, print }: Run, options: ListOptions): Promise<void> {
@@ -66,4 +69,20 @@ export async function listNodes({ client, print }: Run): Promise<void> {
   const nodes = await client.nodes()
   const rows = nodes.map((n) => [n.node, n.workload, n.state, n.heardAt?.slice(0, 19).replace('T', ' ')])
   print(nodes, table(['NODE', 'WORKLOAD', 'STATE', 'LAST HEARD (UTC)'], rows))
+}
+
+async function listApprovals({ client, print }: Run): Promise<void> {
+  const approvals = await client.approvals()
+  const rows = approvals.map((a) => [
+    a.id,
+    a.state,
+    a.requester,
+    `${a.action} ${'id' in a.resource ? a.resource.id : 'everything'}`,
+    a.blastRadius,
+    a.expiresAt.slice(0, 19).replace('T', ' '),
+    a.approver,
+    a.ticket ? `${a.reason} (${a.ticket})` : a.reason,
+  ])
+  const head = ['APPROVAL', 'STATE', 'ASKED BY', 'ORDER', 'NODES', 'UNTIL (UTC)', 'AGREED', 'REASON']
+  print(approvals, table(head, rows))
 }

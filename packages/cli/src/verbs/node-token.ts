@@ -1,8 +1,7 @@
-import { writeFileSync } from 'node:fs'
 import type { Command } from 'commander'
-import { Complaint } from '../complaint.ts'
 import { parseDuration } from '../duration.ts'
 import { EXIT } from '../exit-code.ts'
+import { writeNewFile } from '../new-file.ts'
 import type { AddVerb } from '../verb.ts'
 
 export function addNodeToken(verb: AddVerb, node: Command): void {
@@ -23,23 +22,9 @@ export function addNodeToken(verb: AddVerb, node: Command): void {
         terminal.err(`enrols ${name} once, until ${expiresAt}`)
         return EXIT.closed
       }
-      writeToken(out, token)
+      writeNewFile(out, token)
       print({ node: name, file: out, expiresAt }, `${out} enrols ${name} once, until ${expiresAt}`)
       return EXIT.closed
     },
   })
-}
-
-/** Never onto a file that is there: its mode may let others read it, and a link may lead elsewhere. */
-function writeToken(file: string, token: string): void {
-  try {
-    writeFileSync(file, token, { mode: 0o600, flag: 'wx' })
-  } catch (error) {
-    const why = error instanceof Error && 'code' in error ? String(error.code) : 'failed'
-    throw new Complaint(
-      'bad_usage',
-      `cannot write the token to ${file}: ${why}`,
-      'Name a file that does not exist yet; the token that was made lapses by itself.',
-    )
-  }
 }

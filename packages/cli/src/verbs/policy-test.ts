@@ -1,4 +1,5 @@
-import type { Decision, Principal, Question, Resource } from '@rekey/policy'
+import { isSamePerson } from '@rekey/contracts/actor'
+import type { Consent, Decision, Principal, Question, Resource, Weight } from '@rekey/policy'
 import type { Command } from 'commander'
 import { Complaint } from '../complaint.ts'
 import { EXIT } from '../exit-code.ts'
@@ -36,10 +37,15 @@ export function addPolicyTest(verb: AddVerb, policy: Command): void {
         .option('--workload <name>', "the credential's workload", '')
         .option('--environment <name>', "the credential's environment", '')
         .option('--owner <name>', "the owner of the credential's workload", '')
-        .option('--context <name=value>', 'for approve: requester=… and approver=…', several, []),
+        .option(
+          '--context <name=value>',
+          'of an order: approved=true, blastRadius=200 (nodes); of approve: requester=… and approver=…',
+          several,
+          [],
+        ),
     async run({ print }, _args, options) {
       // Loaded when it is needed: it is large, and who contains a leak must not wait for it.
-      const { ACTIONS, loadPolicies, nameOf, PRINCIPAL_TYPES, readPolicyFolder } = await import(
+      const { ACTIONS, isOrder, loadPolicies, nameOf, PRINCIPAL_TYPES, readPolicyFolder } = await import(
         '@rekey/policy'
       )
       const policies = loadPolicies(readPolicyFolder(options.policies))
@@ -51,14 +57,28 @@ export function addPolicyTest(verb: AddVerb, policy: Command): void {
         ...(options.group.length > 0 && { groups: options.group }),
       }
       const resource = resourceOf(options)
-      const context = Object.fromEntries(options.context.map(pair))
-      const question: Question = { principal, action, resource, context }
+      const said = Object.fromEntries(options.context.map(pair))
+      const context = isOrder(action) ? weightOf(said) : action === 'approve' ? consentOf(said) : undefined
+      const question: Question = { principal, action, resource, ...(context && { context }) }
       const decision = policies.authorize(question)
       const what = `${nameOf(principal)} ${action} ${nameOf(resource)}`
       print(decision, `${decision.allowed ? 'allow' : 'deny'}: ${what}\n  ${why(decision)}`)
       return decision.allowed ? EXIT.closed : EXIT.denied
     },
   })
+}
+
+/** What is not said is the least: nobody agreed, and no node. */
+function weightOf({ approved = 'false', blastRadius = '0' }: Record<string, string>): Weight {
+  if (!/^\d{1,9}$/.test(blastRadius)) throw wrong('--context', `blastRadius: "${blastRadius}" is no count`)
+  return {
+    approved: oneOf(['true', 'false'], approved, '--context approved') === 'true',
+    blastRadius: Number(blastRadius),
+  }
+}
+
+function consentOf({ requester = '', approver = '' }: Record<string, string>): Consent {
+  return { requester, approver, samePerson: isSamePerson(requester, approver) }
 }
 
 function why({ allowed, policies, errors }: Decision): string {

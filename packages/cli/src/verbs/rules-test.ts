@@ -1,6 +1,5 @@
 import type { Command } from 'commander'
 import type { JudgementAnswer } from '../control-answers.ts'
-import { readEvent } from '../event-file.ts'
 import { EXIT } from '../exit-code.ts'
 import { plain } from '../terminal.ts'
 import type { AddVerb } from '../verb.ts'
@@ -13,6 +12,7 @@ export function addRulesTest(verb: AddVerb, rules: Command): void {
     example: 'rekey rules test examples/events/zonechanged.json',
     exits: [EXIT.closed, EXIT.noRotation, EXIT.failed],
     async run({ client, terminal, print }, [file = '']) {
+      const { readEvent } = await import('../event-file.ts')
       const { json } = await readEvent(file, terminal)
       const answer = await client.testRules(json)
       print(answer, plain(render(answer)))

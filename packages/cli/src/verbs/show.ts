@@ -1,6 +1,7 @@
 import type { CredentialView, RotationDetail } from '@rekey/ledger'
 import type { Command } from 'commander'
 import { ControlError } from '../control-error.ts'
+import { driftedWords } from '../drift.ts'
 import { EXIT } from '../exit-code.ts'
 import { holdWords } from '../hold.ts'
 import { sheet, table } from '../table.ts'
@@ -50,11 +51,13 @@ export function unknownName(name: string): ControlError {
 }
 
 function showCredential(c: CredentialView): string {
+  const isKnocked = c.generations.some((g) => g.knocks > 0)
   const generations = c.generations.map((g) => [
     g.generation,
     g.label,
     g.validity,
     g.keyId,
+    ...(isKnocked ? [g.knocks || '-'] : []),
     Object.entries(g.storeVersions)
       .map(([store, version]) => `${store} ${version}`)
       .join(', '),
@@ -66,7 +69,10 @@ function showCredential(c: CredentialView): string {
       ['environment', c.environment],
       ['owner', c.owner],
       ['purpose', c.purpose],
-      ['rotation', c.openRotation ?? 'none under way'],
+      [
+        'rotation',
+        c.openRotation ?? (c.dueAt ? `none under way; by itself from ${c.dueAt} on` : 'none under way'),
+      ],
       ...(c.paused
         ? [
             [
@@ -76,9 +82,13 @@ function showCredential(c: CredentialView): string {
           ]
         : []),
       ['nodes', `${c.nodes.live} live, ${c.nodes.lost} lost`],
+      ...(c.drift?.stores ?? []).map((one): [string, string] => ['drift', driftedWords(one)]),
     ]),
     '',
-    table(['GENERATION', 'LABEL', 'VALIDITY', 'KEY ID', 'STORE VERSIONS'], generations),
+    table(
+      ['GENERATION', 'LABEL', 'VALIDITY', 'KEY ID', ...(isKnocked ? ['KNOCKS'] : []), 'STORE VERSIONS'],
+      generations,
+    ),
   ].join('\n')
 }
 

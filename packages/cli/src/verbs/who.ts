@@ -1,9 +1,11 @@
-import { digestOf } from '@rekey/contracts'
-import type { Forecast, Owned, WhoAnswer } from '@rekey/ledger'
+import { digestOf } from '@rekey/contracts/fingerprint'
+import type { Owned, WhoAnswer } from '@rekey/ledger'
 import type { Command } from 'commander'
 import { Complaint } from '../complaint.ts'
 import type { ControlClient } from '../control-client.ts'
 import { EXIT } from '../exit-code.ts'
+import { knocksSince, usedBy } from '../footprints.ts'
+import { ordersFor } from '../forecasts.ts'
 import { readPasted } from '../pasted.ts'
 import { sheet } from '../table.ts'
 import { type Terminal, type Tone, tint } from '../terminal.ts'
@@ -13,7 +15,7 @@ export function addWho(verb: AddVerb, program: Command): void {
   verb(program, {
     usage: 'who',
     summary:
-      'Whose is a string that was found somewhere? Reads it from stdin, also out of a log line, a DSN, JSON or an env file, and sends only digests. Says where it lives, when it was used last and what each order took before; of a dead one since when.',
+      'Whose is a string that was found somewhere? Reads it from stdin, also out of a log line, a DSN, JSON or an env file, and sends only digests. Says where it lives, when it was used last and by whom, and what each order took before; of a dead one since when, and who still tries it.',
     example: 'rekey who',
     exits: [EXIT.closed, EXIT.noRotation, EXIT.failed],
     options: (command) =>
@@ -101,7 +103,9 @@ function describeOne(o: Owned, terminal: Terminal): string {
       ['belongs to', `${o.workload} in ${o.environment}, owner ${o.owner}`],
       ...(o.compromised ? [['leaked', 'somebody said so before'] as [string, string]] : []),
       ...(o.dead ? deathOf(o.dead) : []),
+      ...knocksSince(o),
       ...(o.dead && o.dead.exceptions.length === 0 ? [] : lifeOf(o)),
+      ...usedBy(o),
     ]),
     ...(o.dead || o.forecast.length === 0 ? [] : ['', ...ordersFor(o)]),
   ].join('\n')
@@ -129,7 +133,7 @@ function lifeOf({ stores, nodes, lastUse, reaches, rotation }: Owned): [string, 
   const unknown = nodes.filter((n) => n.accepts === null).map((n) => n.node)
   const inFlight = nodes.reduce((sum, n) => sum + n.inFlight, 0)
   const used = lastUse
-    ? `${lastUse.at} at ${lastUse.node}; ${inFlight} in flight; by whom is not known`
+    ? `${lastUse.at} at ${lastUse.node}; ${inFlight} in flight`
     : 'none is known of, which is no proof that there was none'
   return [
     ['in stores', stores.join(', ') || 'none shows it'],
@@ -146,32 +150,5 @@ function deathOf({ since, refusedBy, exceptions }: NonNullable<Owned['dead']>): 
     ['dead since', since],
     ['refused by', refusedBy.join(', ') || 'no endpoint was seen to refuse it'],
     ...exceptions.map((what): [string, string] => ['not shown', what.replaceAll('_', ' ')]),
-    ['knocks since', 'not known: nodes do not count them yet'],
   ]
-}
-
-const EFFECT = {
-  rotate: 'routine: waits until nobody uses it',
-  expedite: 'leaked, keep serving',
-  contain: 'leaked, stop it now: requests with it fail',
-}
-
-function ordersFor({ credential, generation, forecast }: Owned): string[] {
-  return [
-    'what can be done, and what it took before:',
-    ...forecast.map((f) => {
-      const about = f.order === 'rotate' ? '' : ` --generation ${generation}`
-      return `  rekey ${f.order} ${credential}${about} --reason "…" --wait\n      ${EFFECT[f.order]}; ${took(f)}`
-    }),
-  ]
-}
-
-function took({ deadAfterMs, outageMs, measured, of }: Forecast): string {
-  if (!deadAfterMs) return 'not done lately, so nothing can be said of how long'
-  const seconds = ({ middle, longest }: { middle: number; longest: number }) =>
-    `${(middle / 1000).toFixed(1)} s, ${(longest / 1000).toFixed(1)} s at the most`
-  const outage = outageMs
-    ? `; the stores had the next one after ${seconds(outageMs)}, and clients when they read again`
-    : ''
-  return `proved dead after ${seconds(deadAfterMs)}${outage} (${measured} of ${of})`
 }

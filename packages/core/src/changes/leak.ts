@@ -1,9 +1,12 @@
 /** An incoming report that a credential's value was seen where it should not be. */
 export type Leak = {
   type: 'credential.leaked'
+  /** Its name; where the reporter does not know it, its own name for what it found, which is no credential's. */
   credential: string
   /** Which value. Absent: the reporter does not know. */
   generation?: number
+  /** What the ledger knows the value by. It says which value it is, whatever name and generation say. */
+  fingerprint?: string
   /** Where it was seen, in the reporter's words. */
   where: string
   /** When, by the reporter's clock, milliseconds since the epoch. Absent: now. */

@@ -1,10 +1,10 @@
 import { effectDone } from './answers.ts'
-import { drainLook } from './asks.ts'
+import { drainLook, waveDeadline } from './asks.ts'
 import type { Timer } from './effects.ts'
 import type { RotationEvent } from './events.ts'
 import { evolveAll } from './evolve.ts'
 import { undrained } from './gate.ts'
-import { placeHold } from './holds.ts'
+import { isPaused, placeHold } from './holds.ts'
 import type { Decision, Facts, Input } from './inputs.ts'
 import { addCause, endPause, holdByHuman, resume, rollback } from './orders.ts'
 import { phaseOf } from './phase.ts'
@@ -119,7 +119,8 @@ function nodeNacked(rotation: Rotation, input: Extract<Input, { type: 'NodeNacke
   if (rollout.nacks.some((n) => n.node === node && n.reason === reason)) return NOTHING
   const noted: RotationEvent = { type: 'NodeNacked', node, reason, detail, revision, generation }
   const hopeless = reason === 'value_refused' || reason === 'below_floor' || reason === 'not_configured'
-  if (!hopeless || !mayGiveUp(rotation)) return { events: [noted], effects: [] }
+  // What a human stopped is not turned round by a node either: the deadline of the wave comes back to it.
+  if (!hopeless || !mayGiveUp(rotation) || isPaused(rotation)) return { events: [noted], effects: [] }
   const why = `${node} cannot take generation ${rotation.successor?.generation}: ${reason}`
   const back = abandon(rotation, { reason: why, actor: 'rekey', superseded: false }, facts)
   return { events: [noted, ...back.events], effects: back.effects }
@@ -127,8 +128,9 @@ function nodeNacked(rotation: Rotation, input: Extract<Input, { type: 'NodeNacke
 
 /** Before anything moved going back costs nothing, if there is something sound to go back to, or nothing to lose. */
 function mayGiveUp(rotation: Rotation): boolean {
-  const { base, successor, retirements } = rotation
-  const isFirst = base === null && retirements.length === 0
+  const { base, successor, retirements, plan } = rotation
+  // Giving up what is in use already would lose it.
+  const isFirst = base === null && retirements.length === 0 && plan.adopts === undefined
   return successor?.step === 'rolling' && (isFirst || hasWayBack(rotation))
 }
 
@@ -143,8 +145,12 @@ function waveDeadlinePassed(rotation: Rotation, revision: number, facts: Facts):
       ? said.map((n) => `${n.node}: ${n.reason}`).join('; ')
       : `no answer from ${missing.join(', ')}`
   // A node that said no: going back is cheap. Silence proves nothing either way: hold.
-  if (said.length > 0 && mayGiveUp(rotation) && rollout.purpose === 'widen')
+  const { successor } = rotation
+  if (successor && said.length > 0 && mayGiveUp(rotation) && rollout.purpose === 'widen') {
+    if (isPaused(rotation))
+      return { events: [], effects: [waveDeadline(rotation, successor.generation, revision, facts.now)] }
     return abandon(rotation, { reason: why, actor: 'rekey', superseded: false }, facts)
+  }
   return hold(
     rotation,
     'wave_deadline',

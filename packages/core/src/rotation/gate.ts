@@ -1,4 +1,4 @@
-import type { Facts, Member } from './inputs.ts'
+import type { Facts, Member, Observation } from './inputs.ts'
 import { isDying, isUp, modeFor, type Plan, type Retirement, type Rotation } from './state.ts'
 import { isToCome } from './to-come.ts'
 
@@ -56,8 +56,14 @@ export function undrained(rotation: Rotation, retirement: Retirement, facts: Fac
   const soonest = lastShown(rotation, retirement) + Math.max(quietMs, readerCacheMs)
   if (facts.now < soonest && retirement.step === 'draining')
     unmet.push({ reason: 'window', message: `readers may hold it for ${soonest - facts.now} ms more` })
+  if (rotation.plan.evidence === 'observed') {
+    const seen = facts.observed?.find((one) => one.generation === retirement.generation)
+    const message = seenInUse(seen, retirement, soonest, facts.now, rotation.plan)
+    if (message) unmet.push({ reason: 'undrained', message: `the authority ${message}` })
+  }
   for (const member of facts.members) {
-    const message = member.excused
+    const isNewsOnly = member.excused || rotation.plan.evidence === 'observed'
+    const message = isNewsOnly
       ? newsOf(member, retirement, facts.now, rotation.plan)
       : (notKnown(member, retirement, soonest, facts.now, rotation.plan) ??
         inUse(member, retirement, rotation.plan))
@@ -77,10 +83,32 @@ function lastShown({ movedAt }: Rotation, { since }: Retirement): number {
   return Math.max(since, movedAt ?? 0)
 }
 
-/** Nothing waits for an excused node. Inbound, what it does report is news of clients, who are not excused. */
+/**
+ * Nothing waits for what an excused node would report, nor for counters where the authority is watched. Inbound, what an
+ * excused one does report is news of clients, who are not excused; of one that is not, it is news anyway.
+ */
 function newsOf(member: Member, retirement: Retirement, now: number, plan: Plan): string | undefined {
   const isFresh = member.reportedAt !== null && member.reportedAt >= now - plan.evidenceMs
-  return plan.direction === 'inbound' && isFresh ? inUse(member, retirement, plan) : undefined
+  const counts = plan.direction === 'inbound' || !member.excused
+  return counts && isFresh ? inUse(member, retirement, plan) : undefined
+}
+
+/** What speaks against "unused" at the authority: sessions, or that nobody has looked lately. */
+function seenInUse(
+  seen: Observation | undefined,
+  { step }: Retirement,
+  soonest: number,
+  now: number,
+  { evidenceMs, quietMs }: Plan,
+): string | undefined {
+  if (!seen) return 'has not been looked at'
+  if (seen.at < now - evidenceMs) return `has not been looked at for ${now - seen.at} ms`
+  if (seen.sessions > 0)
+    return `has ${seen.sessions} open ${seen.sessions === 1 ? 'session' : 'sessions'} of it`
+  if (seen.at < soonest && step === 'draining') return 'has not been looked at since the window ended'
+  if (seen.lastUsedAt !== null && seen.lastUsedAt > seen.at - quietMs)
+    return `saw it used ${seen.at - seen.lastUsedAt} ms before the last look`
+  return undefined
 }
 
 /** Why nothing can be said of its use. */

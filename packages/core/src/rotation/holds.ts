@@ -10,6 +10,11 @@ export function find(rotation: Rotation, reason: Hold['reason'], about: string):
   return rotation.holds.find((h) => h.reason === reason && h.about === about)
 }
 
+/** A human stopped a routine rotation. An emergency is stopped by nobody. */
+export function isPaused({ mode, holds }: Rotation): boolean {
+  return mode === 'rotate' && holds.some((h) => h.reason === 'human')
+}
+
 export function lift({ reason, about }: Hold, because: string): RotationEvent {
   return { type: 'HoldLifted', reason, about, because }
 }

@@ -41,6 +41,17 @@ export type Member = {
   usage: { generation: number; inFlight: number; lastUsedAt: number | null }[]
 }
 
+/** What the authority was seen to have of one generation. Ledger's clock, milliseconds. */
+export type Observation = {
+  generation: number
+  /** When it was looked at. */
+  at: number
+  /** Sessions that were open then. */
+  sessions: number
+  /** When a session was last seen; null: in no look so far. */
+  lastUsedAt: number | null
+}
+
 /** The world as the ledger saw it, under the rotation's lock, in the transaction that will store the decision. */
 export type Facts = {
   now: number
@@ -49,6 +60,8 @@ export type Facts = {
   nextGeneration: number
   /** When the last lease that is held on an effect of this rotation ends; 0: none is held. */
   leasedUntil: number
+  /** What the authority showed of generations that are being drained; absent: nobody has looked. */
+  observed?: Observation[]
 }
 
 export type Decision = {

@@ -15,9 +15,10 @@ export function addCause(rotation: Rotation, asked: Asked): Decision {
   return asked.mode === 'rotate' ? addRoutine(rotation, asked) : addEmergency(rotation, asked)
 }
 
-function addRoutine({ successor, goal: ours }: Rotation, { cause, goal }: Asked): Decision {
-  // All causes before the value's intent are satisfied by this rotation.
-  const joins = goal === ours && (goal === 'retire' || successor?.step === 'planned')
+function addRoutine({ successor, goal: ours, plan }: Rotation, { cause, goal }: Asked): Decision {
+  // All causes before the value's intent are satisfied by this rotation, if it makes one.
+  const isMade = successor?.step === 'planned' && plan.adopts !== successor.generation
+  const joins = goal === ours && (goal === 'retire' || isMade)
   return {
     events: [joins ? { type: 'CauseJoined', cause } : { type: 'FollowUpNoted', cause, goal }],
     effects: [],
@@ -52,17 +53,19 @@ function addEmergency(rotation: Rotation, { cause, mode, compromised }: Asked): 
 
 /** Generations that clients may hold: which of them leaked is clear if there is one. */
 function inUse(rotation: Rotation): number[] {
-  const { base, successor } = rotation
+  const { base, successor, plan } = rotation
   const held = base === null || isDying(rotation, base) ? [] : [base]
-  return successor && successor.step !== 'abandoned' && successor.promoteAsked.length > 0
-    ? [...held, successor.generation]
-    : held
+  if (!successor || successor.step === 'abandoned') return held
+  const isUsed = successor.promoteAsked.length > 0 || plan.adopts === successor.generation
+  return isUsed ? [...held, successor.generation] : held
 }
 
 export function rollback(rotation: Rotation, reason: string, actor: string, facts: Facts): Decision {
-  const { base, successor, retirements, goal } = rotation
+  const { base, successor, retirements, goal, plan } = rotation
   if (goal !== 'replace') return callOff(rotation, reason, actor, facts)
   if (!successor || successor.step === 'abandoned') return refuse('it is being rolled back already')
+  if (plan.adopts === successor.generation && successor.shown)
+    return refuse('it takes over the value in use, and nodes have been told: giving that up would end it')
   if (retirements.some((r) => r.generation === base && isDying(rotation, base)))
     return refuse('the revocation of the old generation has started; there is no way back')
   if (isCompromised(rotation, base))

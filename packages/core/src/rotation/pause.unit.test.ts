@@ -44,6 +44,22 @@ describe('a pause', () => {
     expect(humanHolds(play)).toMatchObject([{ detail: 'held by ben: wait' }])
   })
 
+  test('is not ended by a node that says no: the attempt is given up when it is over', () => {
+    for (const reason of ['value_refused', 'store_unreachable']) {
+      const play = new Play().playTo('WaveStarted')
+      play.silent.add('n1')
+      play.give(pause(60_000))
+      const about = { node: 'n1', reason, detail: 'd', revision: 1, generation: 2 }
+      expect(play.give({ type: 'NodeNacked', ...about }).types).toEqual(['NodeNacked'])
+      play.play((p) => p.now > 59_000)
+      expect(play.types()).not.toContain('SuccessorAbandoned')
+      expect(humanHolds(play)).toMatchObject([{ until: 60_000 }])
+      play.playTo('SuccessorAbandoned')
+      expect(play.now).toBeGreaterThanOrEqual(60_000)
+      expect(play.now).toBeLessThan(60_000 + 2 * play.rotation.plan.waveDeadlineMs)
+    }
+  })
+
   test('is refused where a human holds it without an end, and by an emergency, which lifts one', () => {
     const held = new Play().playTo('WaveStarted')
     held.give({ type: 'HoldAsked', actor: 'ben', reason: 'wait' })

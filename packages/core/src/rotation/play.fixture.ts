@@ -3,7 +3,7 @@ import { decide } from './decide.ts'
 import type { Effect, EffectResult } from './effects.ts'
 import type { ProbeSeen, RotationEvent } from './events.ts'
 import { evolveAll } from './evolve.ts'
-import type { Asked, Decision, Facts, Input, Member } from './inputs.ts'
+import type { Asked, Decision, Facts, Input, Member, Observation } from './inputs.ts'
 import { type Opening, open } from './open.ts'
 import { type Rotation, rolloutsOf } from './state.ts'
 
@@ -18,6 +18,8 @@ export class Play {
   leasedUntil = 0
   /** Outbound: what the authority accepts. */
   valid = new Set<number>([1])
+  /** Outbound: what a look at the authority shows now. */
+  look: () => Observation[] = () => []
   stores = new Map<string, number | null>([
     ['vault', 1],
     ['aws', 1],
@@ -47,7 +49,9 @@ export class Play {
 
   facts(): Facts {
     const { now, members, nextGeneration, leasedUntil } = this
-    return { now, members, nextGeneration, leasedUntil }
+    // The first facts are asked for before this class has its fields.
+    const observed = this.look?.() ?? []
+    return { now, members, nextGeneration, leasedUntil, observed }
   }
 
   take({ events, effects }: Decision) {

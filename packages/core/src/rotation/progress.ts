@@ -1,4 +1,5 @@
 import { gate, type Unmet } from './gate.ts'
+import { isPaused } from './holds.ts'
 import type { Facts } from './inputs.ts'
 import { retirementMove } from './retirement.ts'
 import type { Move } from './rollout.ts'
@@ -16,11 +17,6 @@ export function progress(rotation: Rotation, facts: Facts): Move | undefined {
     (rotation.reinstate === null ? retirementMove(rotation, facts) : undefined) ??
     close(rotation)
   )
-}
-
-/** A human stopped a routine rotation. An emergency is stopped by nobody. */
-function isPaused({ mode, holds }: Rotation): boolean {
-  return mode === 'rotate' && holds.some((h) => h.reason === 'human')
 }
 
 function close(rotation: Rotation): Move | undefined {

@@ -1,6 +1,6 @@
 import { destroyEverywhere, drainLook, restore, suspend } from './asks.ts'
 import { gate, isCut, undrained } from './gate.ts'
-import type { Facts } from './inputs.ts'
+import type { Facts, Member } from './inputs.ts'
 import { askProbe } from './probing.ts'
 import { everybody, type Move, nextWave, startWave } from './rollout.ts'
 import { modeFor, type Retirement, type Rotation, retirementOf } from './state.ts'
@@ -122,9 +122,11 @@ function draining(rotation: Rotation, retirement: Retirement, facts: Facts): Mov
   if (!retirement.announced) {
     if (undrained(rotation, retirement, facts).length > 0) return undefined
     const isRoutine = !isCut(rotation, retirement, facts.now)
-    const evidence = facts.members.map((m) =>
-      m.excused ? `${m.node}: excused` : isRoutine ? `${m.node}: unused` : `${m.node}: cut`,
-    )
+    const about = (m: Member) => (m.excused ? 'excused' : isRoutine ? 'unused' : 'cut')
+    const evidence =
+      rotation.plan.evidence === 'observed'
+        ? [`authority: ${isRoutine ? 'no use seen' : 'cut'}`]
+        : facts.members.map((m) => `${m.node}: ${about(m)}`)
     return {
       events: [{ type: 'RevocationAnnounced', generation, epoch: rotation.epoch, evidence }],
       effects: [],

@@ -3,11 +3,13 @@ import { isDying, type Retirement, type Rotation, retirementOf } from './state.t
 /**
  * Generations that take up a slot of the authority, the successor aside. Inbound, a generation frees its slot with the
  * start of its revocation, because from then on no node is told to accept it, so none is told to accept three.
- * Outbound, when the authority has revoked it.
+ * Outbound, when the authority has revoked it. What a provider made and nobody ever installed is ended when it is destroyed.
  */
 export function occupying(rotation: Rotation): number[] {
-  const { base, retirements } = rotation
-  const leaving = retirements.filter((r) => r.valid && !freed(rotation, r)).map((r) => r.generation)
+  const { base, retirements, plan } = rotation
+  const isThere = (r: Retirement) =>
+    r.valid ? !freed(rotation, r) : plan.minted === true && r.step !== 'dead'
+  const leaving = retirements.filter(isThere).map((r) => r.generation)
   const stays = base !== null && !retirementOf(rotation, base) ? [base] : []
   return [...new Set([...stays, ...leaving])]
 }

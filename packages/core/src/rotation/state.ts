@@ -70,10 +70,10 @@ export const RETIREMENT_MAY_FOLLOW = {
   dead: [],
 } as const satisfies Record<RetirementStep, readonly RetirementStep[]>
 
-/** What made a rotation: a change and the rule that named it, a leak report, or a human's order. */
+/** What made a rotation: a change and the rule that named it, a leak report, a human's order, or the age of a value. */
 export type Cause = {
-  kind: 'change' | 'order' | 'leak' | 'first-value'
-  /** Who: an emitter's topic, or an operator. */
+  kind: 'change' | 'order' | 'leak' | 'schedule' | 'first-value'
+  /** Who: an emitter's topic, an operator, or the service that looked. */
   actor: string
   /** The rule, for a change. */
   rule?: string
@@ -111,12 +111,21 @@ export type Plan = {
   /** In `expedite` the drain is cut after this. */
   expediteDrainMs: number
   evidenceMs: number
+  /** Who says whether a generation is still used: nodes by their counters (absent), or the authority by its sessions. */
+  evidence?: 'observed'
+  /** A provider makes the value: the authority accepts it from then on, and not only when it is asked to. */
+  minted?: true
   /** How long a suspended generation soaks; null: the authority cannot suspend. */
   soakMs: number | null
   /** How long after its revocation the authority may still accept a generation. */
   refusalLagMs: number
   /** A rotation that is still open by then is held, so that a human hears of it. */
   overdueMs: number
+  /**
+   * The generation of which no value is made: it is in use already, by other hands than ours. So nothing gives it up but a
+   * leak. Absent: every value is made.
+   */
+  adopts?: number
 }
 
 /** One desired state on its way to all nodes, wave by wave. */

@@ -43,12 +43,16 @@ function bothLeaked(rotation: Rotation): Move | undefined {
 
 /** A successor that leaked is given up, while there is a way back or nobody has it yet. */
 function supersede(rotation: Rotation, facts: Facts): Move | undefined {
-  const { successor, mode } = rotation
+  const { successor, mode, plan } = rotation
   if (!successor || successor.step === 'abandoned' || !isCompromised(rotation, successor.generation))
     return undefined
   if (successor.step === 'live' && !hasWayBack(rotation)) return undefined
+  const isAdopted = plan.adopts === successor.generation
+  // What somebody else put into the stores is taken over first: until then nobody could show that it is refused.
+  if (isAdopted && (successor.step === 'planned' || successor.step === 'staging')) return undefined
+  const isUsed = isAdopted || successor.promoteAsked.length > 0
   // The only value that clients have: it is served until the next one is up, unless it must be contained.
-  if (!hasWayBack(rotation) && successor.promoteAsked.length > 0 && mode !== 'contain') return undefined
+  if (!hasWayBack(rotation) && isUsed && mode !== 'contain') return undefined
   return abandon(rotation, { reason: 'it leaked', actor: 'rekey', superseded: true }, facts)
 }
 
@@ -80,14 +84,16 @@ export function abandon(
   ]
   // Nothing outside knows of it.
   if (step === 'planned') return { events, effects: again }
-  const valid = plan.direction === 'inbound' ? shown : installAsked
+  // What was to be taken over is in use, whoever was told of it; if it leaked, that has to end.
+  const isUsed = shown || (why.superseded && plan.adopts === generation)
+  const valid = plan.direction === 'inbound' ? isUsed : installAsked
   const toRestore = back === null ? [] : promoteAsked
   events.push({
     type: 'RetirementOpened',
     generation,
     because: 'abandoned',
     step: 'waiting',
-    shown,
+    shown: isUsed,
     valid,
     back,
     restore: toRestore,

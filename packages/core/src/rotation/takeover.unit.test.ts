@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { desired } from './desired.ts'
+import type { Effect } from './effects.ts'
 import { phaseOf } from './phase.ts'
 import { Play } from './play.fixture.ts'
 
@@ -305,6 +306,32 @@ describe('one slot', () => {
     play.play()
     expect(play.rotation.outcome, JSON.stringify(play.rotation)).toBe('closed')
     expect([...play.valid]).toEqual([2])
+  })
+})
+
+describe('what a provider made and nobody installed', () => {
+  const superseded = (plan: Partial<Play['rotation']['plan']>) => {
+    const play = outbound(plan)
+    play.stuck = (effect) => effect.kind === 'install' || effect.kind === 'destroy' || isSecondStore(effect)
+    play.playTo('ValueStaged', 2)
+    play.add({ mode: 'expedite', compromised: [2] })
+    return play.play((p) => p.now > 20_000)
+  }
+  const isSecondStore = (effect: Effect) => effect.kind === 'stage' && effect.store === 'aws'
+
+  test('keeps its slot until it is destroyed: only then the next one is made', () => {
+    const play = superseded({ minted: true })
+    expect(play.events).not.toContainEqual(expect.objectContaining({ type: 'StagingStarted', generation: 3 }))
+    play.stuck = () => false
+    play.play()
+    expect(play.rotation.outcome, JSON.stringify(play.rotation)).toBe('closed')
+    expect([...play.valid]).toEqual([3])
+  })
+
+  test('has none where we made it: the authority never heard of it', () => {
+    expect(superseded({}).events).toContainEqual(
+      expect.objectContaining({ type: 'StagingStarted', generation: 3 }),
+    )
   })
 })
 

@@ -13,7 +13,14 @@ import {
 import type { Database, Queryable } from '../database.ts'
 import { readFacts } from '../facts.ts'
 import { append } from '../journal.ts'
-import { type CredentialRow, lockCredential, planOf, startIn, storeOpened } from '../submit.ts'
+import {
+  awaitsAdoption,
+  type CredentialRow,
+  lockCredential,
+  planOf,
+  startIn,
+  storeOpened,
+} from '../submit.ts'
 import { GENERATIONS } from './held.ts'
 
 export type Release = {
@@ -167,6 +174,8 @@ async function goOn(
     return null
   }
   if (row.retired_at !== null) return null
+  // What the stores hold is somebody else's still: nothing is made.
+  if (!current && (await awaitsAdoption(tx, row))) return null
   const causes: Cause[] = current
     ? item.waiting
     : [{ kind: 'first-value', actor: 'rekey', reason: 'no store holds a value of it' }]

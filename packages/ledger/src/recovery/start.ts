@@ -1,3 +1,4 @@
+import { RekeyError } from '@rekey/contracts'
 import type { Cause, Rotation, RotationEvent } from '@rekey/core'
 import { clock, type Database, type Queryable } from '../database.ts'
 import { append, rotationStream } from '../journal.ts'
@@ -15,6 +16,7 @@ export async function startRecovery(
   { actor, reason }: { actor: string; reason: string },
 ): Promise<string> {
   return db.transaction(async (tx) => {
+    await keepAuditorsOut(tx)
     // A credential that is being configured now is here, or sees that others are held.
     await tx.query("select pg_advisory_xact_lock(hashtext('rekey-configuration'))")
     const { rows: credentials } = await tx.query('select * from credential order by name for update')
@@ -57,6 +59,21 @@ export async function startRecovery(
   })
 }
 
+/** Records that are being stored come before this. Maintenance of the table may take long, and nothing else waits behind it. */
+async function keepAuditorsOut(tx: Queryable): Promise<void> {
+  await tx.query("set local lock_timeout = '5s'")
+  try {
+    await tx.query('lock table audit_out in share mode')
+  } catch (error) {
+    if ((error as { code?: string }).code !== '55P03') throw error
+    throw new RekeyError(
+      'backend_unavailable',
+      'the table audit_out is locked by somebody else (VACUUM or ANALYZE, perhaps): try again when that has ended',
+    )
+  }
+  await tx.query('set local lock_timeout to default')
+}
+
 /** Who was connected then is not now, and what a node proved then proves nothing. */
 async function jumpNodes(tx: Queryable): Promise<void> {
   await tx.query(
@@ -94,7 +111,8 @@ function notBegun({ successor, mode, cause, joined, followUp }: Rotation): Cause
 
 /**
  * Records on the audit topic are named by their position. Entries that have no record yet move as well, because the
- * ledger that was lost may have given their positions to other entries.
+ * ledger that was lost may have given their positions to other entries. Records that an auditor stores meanwhile come
+ * before it, or are refused because their entries have moved.
  */
 async function jumpPositions(tx: Queryable): Promise<void> {
   const { rows } = await tx.query(

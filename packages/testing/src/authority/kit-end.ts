@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { safeErrorOf } from '../leak.ts'
-import { generationOf } from '../store/given.ts'
-import { fill, type Given, on, settlesTo } from './given.ts'
+import { untilSettled } from '../store/given.ts'
+import { type AuthorityUnderTest, type Given, on, ourValue, secretIn, settlesTo } from './given.ts'
+import { fill, valueFor } from './values.ts'
 
 export function testEnding(given: Given): void {
   describe('suspending', () => {
@@ -15,7 +16,7 @@ export function testEnding(given: Given): void {
 
     testSuspending('refuses the value until it is reinstated', async () => {
       const { authority } = given()
-      const value = generationOf(1)
+      const value = await valueFor(given(), 1)
       await on(authority).install(value)
       await on(authority).suspend(1)
       await settlesTo(given(), value, 'refused')
@@ -25,7 +26,7 @@ export function testEnding(given: Given): void {
 
     testSuspending('has the effect of one when either is repeated, also by two workers at once', async () => {
       const { authority, another } = given()
-      const value = generationOf(1)
+      const value = await valueFor(given(), 1)
       await on(authority).install(value)
       for (const [verb, verdict] of [
         ['suspend', 'refused'],
@@ -39,17 +40,16 @@ export function testEnding(given: Given): void {
 
     testSuspending('leaves other generations alone, and keeps the slot', async () => {
       const { authority } = given()
-      const values = await fill(authority)
+      const values = await fill(given())
       await on(authority).suspend(1)
       for (const value of values.slice(1)) await settlesTo(given(), value, 'accepted')
-      const more = generationOf(authority.slots + 1)
-      expect((await safeErrorOf(on(authority).install(more), more.value)).code).toBe('not_allowed_now')
+      expect((await oneMore(given())).code).toBe('not_allowed_now')
     })
 
     testSuspending('succeeds where there is nothing to do', async () => {
       const { authority } = given()
       await on(authority).suspend(7)
-      const value = generationOf(1)
+      const value = await valueFor(given(), 1)
       await on(authority).install(value)
       await on(authority).reinstate(1)
       await settlesTo(given(), value, 'accepted')
@@ -57,10 +57,10 @@ export function testEnding(given: Given): void {
 
     testSuspending('is not undone by an installation that comes late', async () => {
       const { authority, another } = given()
-      const value = generationOf(1)
+      const value = await valueFor(given(), 1)
       await on(authority).install(value)
       await on(authority).suspend(1)
-      const error = await safeErrorOf(on(another).install(value), value.value)
+      const error = await safeErrorOf(on(another).install(value), secretIn(given(), value))
       expect(error.code).toBe('not_allowed_now')
       await settlesTo(given(), value, 'refused')
     })
@@ -69,18 +69,19 @@ export function testEnding(given: Given): void {
   describe('revoking', () => {
     test('ends the value, leaves the others alone and frees its slot', async () => {
       const { authority } = given()
-      const [first = generationOf(1), ...others] = await fill(authority)
+      const [first, ...others] = await fill(given())
+      if (!first) throw new Error('an authority without slots')
       await on(authority).revoke(1)
       await settlesTo(given(), first, 'refused')
       for (const other of others) await settlesTo(given(), other, 'accepted')
-      const more = generationOf(authority.slots + 1)
+      const more = await valueFor(given(), authority.slots + 1)
       await on(authority).install(more)
       await settlesTo(given(), more, 'accepted')
     })
 
     test('succeeds when repeated, also by two workers at once', async () => {
       const { authority, another } = given()
-      const value = generationOf(1)
+      const value = await valueFor(given(), 1)
       await on(authority).install(value)
       await Promise.all([authority, another].map((each) => on(each).revoke(1)))
       await on(another).revoke(1)
@@ -90,44 +91,49 @@ export function testEnding(given: Given): void {
     test('succeeds where the generation was never there, and keeps it out', async () => {
       const { authority, another } = given()
       await on(authority).revoke(1)
-      const value = generationOf(1)
-      expect((await safeErrorOf(on(another).install(value), value.value)).code).toBe('not_allowed_now')
-      await settlesTo(given(), value, 'refused')
-      await on(authority).install(generationOf(2))
+      if (authority.valueFrom === 'us') {
+        const value = ourValue(given(), 1)
+        expect((await safeErrorOf(on(another).install(value), value.value)).code).toBe('not_allowed_now')
+        await settlesTo(given(), value, 'refused')
+      }
+      await on(authority).install(await valueFor(given(), 2))
     })
 
     test('is for good: no installation that comes late brings it back', async () => {
       const { authority, another } = given()
-      const value = generationOf(1)
+      const value = await valueFor(given(), 1)
       await on(authority).install(value)
       await on(authority).revoke(1)
-      for (const late of [value, generationOf(1)]) {
-        const error = await safeErrorOf(on(another).install(late), late.value)
+      for (const late of [value, ...(authority.valueFrom === 'us' ? [ourValue(given(), 1)] : [])]) {
+        const error = await safeErrorOf(on(another).install(late), secretIn(given(), late))
         expect(error.code).toBe('not_allowed_now')
         await settlesTo(given(), late, 'refused')
       }
     })
 
-    test.each([1, 2, 3, 4])('is not undone by an installation paused before its request %i', async (nth) => {
-      const { authority, another, faults } = given()
-      const value = generationOf(1)
-      let revoked = false
-      faults.meanwhile(nth, async () => {
-        revoked = true
-        await on(another).revoke(1)
-      })
-      await on(authority)
-        .install(value)
-        .catch((error: unknown) => expect(error).toMatchObject({ code: 'not_allowed_now' }))
-      faults.heal()
-      if (!revoked) await on(another).revoke(1)
-      await settlesTo(given(), value, 'refused')
-    })
+    test.each([1, 2, 3, 4, 5, 6, 7, 8])(
+      'is not undone by an installation paused before its request %i',
+      async (nth) => {
+        const { authority, another, faults } = given()
+        const value = await valueFor(given(), 1)
+        let revoked = false
+        faults.meanwhile(nth, async () => {
+          revoked = true
+          await on(another).revoke(1)
+        })
+        await untilSettled(() => on(authority).install(value)).catch((error: unknown) =>
+          expect(error).toMatchObject({ code: 'not_allowed_now' }),
+        )
+        faults.heal()
+        if (!revoked) await on(another).revoke(1)
+        await settlesTo(given(), value, 'refused')
+      },
+    )
 
     test('ends what was suspended, and nothing that comes late revives it', async ({ skip }) => {
       const { authority, another } = given()
       if (!authority.suspend || !authority.reinstate) return skip('this authority cannot suspend')
-      const value = generationOf(1)
+      const value = await valueFor(given(), 1)
       await on(authority).install(value)
       await on(authority).suspend(1)
       await on(authority).revoke(1)
@@ -136,4 +142,12 @@ export function testEnding(given: Given): void {
       await settlesTo(given(), value, 'refused')
     })
   })
+}
+
+/** The error of one generation more than it has slots for: where it is made, or where it is installed. */
+async function oneMore(given: AuthorityUnderTest) {
+  const generation = given.authority.slots + 1
+  if (given.provider) return safeErrorOf(valueFor(given, generation))
+  const more = ourValue(given, generation)
+  return safeErrorOf(on(given.authority).install(more), more.value)
 }

@@ -1,12 +1,14 @@
 import { afterEach, beforeEach, describe } from 'vitest'
+import { testOnRecord } from '../kit-results.ts'
 import type { AuthorityUnderTest } from './given.ts'
 import { testEnding } from './kit-end.ts'
 import { testFailing } from './kit-failing.ts'
 import { testInstalling } from './kit-install.ts'
+import { testMinting } from './kit-mint.ts'
 
 /**
- * The contract of an outbound Authority as a test suite, for those whose values we make. A whole kind's test is one
- * line:
+ * The contract of an outbound Authority as a test suite, whoever makes its values: what is about the other way is shown as
+ * skipped. A whole kind's test is one line:
  *
  *     testAuthority('postgres', makePostgresAuthority)
  *
@@ -28,7 +30,9 @@ export function testAuthority(name: string, make: () => Promise<AuthorityUnderTe
       return made
     }
     testInstalling(given)
+    testMinting(given)
     testEnding(given)
     testFailing(given)
+    testOnRecord('authority', name)
   })
 }

@@ -60,7 +60,7 @@ function judgeChange(tables: Tables, { source, id, emitter, change }: Received &
   const inUse = judgement.matches.filter(({ credential }) => !tables.credentials.get(credential)?.isRetired)
   const matches = inUse.sort((a, b) => (a.credential < b.credential ? -1 : 1))
   if (matches.length === 0) {
-    const reason = `${known.name} changed (${what}), and what the rules name was offboarded`
+    const reason = `${known.name} changed (${what}), and what the rules name was offboarded, or waits to be adopted`
     return { verdict: 'no-rule', reason, rotations: [] }
   }
   const rotations = matches.map(({ credential, rule }) => {

@@ -6,6 +6,7 @@ import * as inbox from './inbox.ts'
 import { append, readJournal } from './journal.ts'
 import * as nodes from './nodes.ts'
 import * as outcomes from './outcomes.ts'
+import { endPause, type PauseOrder, pause } from './pause.ts'
 import { credentialRow, readFacts, rotationOf, type Start, start, submit } from './submit.ts'
 import { type CredentialRow, Tables } from './tables.ts'
 
@@ -48,6 +49,8 @@ export function memoryLedger({ clock }: { clock: () => number }) {
         shown: adopted?.shown ?? {},
         movedAt: null,
         isRetired: false,
+        dead: [],
+        paused: null,
       })
     },
 
@@ -69,6 +72,9 @@ export function memoryLedger({ clock }: { clock: () => number }) {
     /** Rotations. */
     start: async (credential: string, asked: Start) => start(tables, credential, asked),
     submit: async (rotation: string, input: Input, actor: string) => submit(tables, rotation, input, actor),
+    pause: async (credential: string | undefined, order: PauseOrder) => pause(tables, credential, order),
+    endPause: async (credential: string | undefined, order: Omit<PauseOrder, 'forMs'>) =>
+      endPause(tables, credential, order),
     rotation: (id: string) => rotationOf(tables, id),
     /** What a decision about this credential would be made on. */
     facts: (credential: string) => readFacts(tables, credentialRow(tables, credential)),

@@ -1,8 +1,11 @@
-import { type DesiredState, type Nack, RekeyError, type UsageMessage } from '@rekey/contracts'
+import { type DesiredState, type Nack, RekeyError, type UsageMessage, WATCHED_MAX } from '@rekey/contracts'
 import { desired, leavesLostBehind, rolloutsOf } from '@rekey/core'
 import { append } from './journal.ts'
 import { credentialRow, submit } from './submit.ts'
 import { type CredentialRow, type PlacementRow, placementKey, type Tables, type Usage } from './tables.ts'
+
+/** What a node shall hold, and which generations are proved dead, the newest first. */
+type NodeOrder = DesiredState & { dead: number[] }
 
 /** An acknowledgement after its proofs were checked. */
 export type VerifiedAck = {
@@ -174,19 +177,24 @@ export function openSession(tables: Tables, { node, instance }: { node: string; 
   })
 }
 
-export function desiredStates(tables: Tables, nodes: string[]): Map<string, DesiredState[]> {
-  const states = new Map<string, DesiredState[]>()
+export function desiredStates(tables: Tables, nodes: string[]): Map<string, NodeOrder[]> {
+  const states = new Map<string, NodeOrder[]>()
   const rows = [...tables.placements.all()].filter((row) => nodes.includes(row.node))
   const order = (row: PlacementRow) => placementKey(row.node, row.credential)
   for (const row of rows.sort((a, b) => (order(a) < order(b) ? -1 : 1))) {
     const { credential, revision, accept, refuse, floor } = row
-    const state: DesiredState = {
+    const { dead } = credentialRow(tables, credential)
+    const state: NodeOrder = {
       credential,
       revision,
       accept: accept.map((generation) => ({ generation, keyId: `${credential}.g${generation}` })),
       refuse,
       floor,
       store: { kind: 'vault-kv', ...PLACE, path: credential },
+      dead: dead
+        .toSorted((a, b) => b - a)
+        .slice(0, WATCHED_MAX)
+        .filter((generation) => !accept.includes(generation)),
     }
     states.set(row.node, [...(states.get(row.node) ?? []), state])
   }

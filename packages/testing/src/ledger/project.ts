@@ -53,7 +53,10 @@ function projectOne(tables: Tables, rotation: Rotation, event: RotationEvent): v
       cancelContrary(tables, rotation, event.generation)
       return
     case 'GenerationDead':
-      if (row.current === event.generation) change({ current: null })
+      change({
+        dead: [...row.dead, event.generation],
+        ...(row.current === event.generation && { current: null }),
+      })
       return
     case 'RotationClosed':
       change({ openRotation: null, isRetired: rotation.goal === 'retire' })

@@ -90,7 +90,10 @@ function openRotation(tables: Tables, row: CredentialRow, asked: Start): string 
   const id = asked.goal === 'replace' ? `${name}-g${last + 1}` : offboardingId(tables, name, current)
   const { plan, jitterMs, revision, movedAt } = row
   const about = { id, credential: name, plan, base: current, revision, movedAt, jitterMs, alreadyDead: false }
-  const decision = open({ ...about, ...asked }, readFacts(tables, row))
+  const facts = readFacts(tables, row)
+  const { paused: by } = row
+  const paused = by && by.until > facts.now ? { actor: by.by, reason: by.reason, until: by.until } : undefined
+  const decision = open({ ...about, ...asked, ...(paused && { paused }) }, facts)
   tables.credentials.put(name, { ...row, openRotation: id })
   const rotation = project(tables, undefined, decision.events)
   writeEffects(tables, rotation, decision.effects)

@@ -15,6 +15,10 @@ export type CredentialRow = {
   shown: Record<string, string>
   movedAt: number | null
   isRetired: boolean
+  /** Generations that are proved dead. */
+  dead: number[]
+  /** Why its routine rotations wait, until when by the ledger's clock. */
+  paused: { until: number; by: string; reason: string } | null
 }
 
 export type EffectRow = {

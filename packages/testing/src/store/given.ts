@@ -13,6 +13,10 @@ export type StoreUnderTest = {
   foreignPending(generation: number): Promise<void>
   /** Somebody else changes what readers get, by hand. */
   foreignCurrent(): Promise<void>
+  /** Somebody writes a value by hand, in the way that this kind's readers find it. */
+  liveByHand(value: Secret): Promise<void>
+  /** What such a reader gets now. */
+  liveValue(): Promise<Secret | undefined>
   /** A store bound to a place that our identity has no right to, or that does not exist. */
   elsewhere?: Store
   close?(): Promise<void>
@@ -54,6 +58,7 @@ export function verbs(value: StoredValue, current: StoredValue, version: string)
     ['stage', (store, call) => store.stage(value, call)],
     ['read', (store, call) => store.read(current.generation, call)],
     ['readCurrent', (store, call) => store.readCurrent(call)],
+    ['readShown', (store, call) => store.readShown(call)],
     ['promote', (store, call) => store.promote(value.generation, version, call)],
     ['restore', (store, call) => store.restore(current, call)],
     ['destroy', (store, call) => store.destroy(value.generation, call)],

@@ -1,9 +1,12 @@
 import { afterEach, beforeEach, describe } from 'vitest'
+import { testOnRecord } from '../kit-results.ts'
 import type { StoreUnderTest } from './given.ts'
 import { testDestroying } from './kit-destroy.ts'
 import { testFailing } from './kit-failing.ts'
+import { testLive } from './kit-live.ts'
 import { testPromoting } from './kit-promote.ts'
 import { testRestoring } from './kit-restore.ts'
+import { testShown } from './kit-shown.ts'
 import { testStaging } from './kit-stage.ts'
 import { testWithdrawing } from './kit-withdraw.ts'
 
@@ -31,6 +34,9 @@ export function testStore(name: string, make: () => Promise<StoreUnderTest>): vo
     testRestoring(given)
     testWithdrawing(given)
     testDestroying(given)
+    testLive(given)
+    testShown(given)
     testFailing(given)
+    testOnRecord('store', name)
   })
 }

@@ -3,13 +3,14 @@ import {
   type ListedVersion,
   type ReadValue,
   RekeyError,
+  type Secret,
   type Store,
   type StoredValue,
 } from '@rekey/contracts'
 import { type MemoryWay, memoryWay } from './memory-way.ts'
 
 /** `stored` is absent for what somebody else wrote, and 'withdrawn' where readers shall find nothing. */
-type Version = { version: number; stored?: StoredValue | 'withdrawn'; callKey?: string }
+type Version = { version: number; stored?: StoredValue | 'withdrawn'; live?: Secret; callKey?: string }
 
 /** One secret in memory, as a server would hold it. Several stores can be bound to it. */
 export type MemorySecret = {
@@ -19,6 +20,11 @@ export type MemorySecret = {
 
 export function memorySecret(): MemorySecret {
   return { staged: new Map(), versions: [] }
+}
+
+/** Somebody writes a value by hand. */
+export function writeByHand(secret: MemorySecret, live: Secret): void {
+  secret.versions.push({ version: (secret.versions.at(-1)?.version ?? 0) + 1, live })
 }
 
 /** A Store without a server: each verb is one atomic request. Passes the same kit as the real ones. */
@@ -62,6 +68,26 @@ export function memoryStore(secret: MemorySecret = memorySecret(), way: MemoryWa
       }),
 
     readCurrent: (call: Call) => way.reach(call.signal, () => readOf(current())),
+
+    readLive: (call: Call) =>
+      way.reach(call.signal, () => {
+        const now = current()
+        if (!now || now.stored === 'withdrawn') return undefined
+        if (now.stored)
+          throw new RekeyError(
+            'not_adoptable',
+            `it holds generation ${now.stored.generation} of another Rekey`,
+          )
+        if (!now.live) throw new RekeyError('not_adoptable', 'it holds what is no value')
+        return { value: now.live, storeVersion: String(now.version) }
+      }),
+
+    readShown: (call: Call) =>
+      way.reach(call.signal, () => {
+        const now = current()
+        const value = typeof now?.stored === 'object' ? now.stored.value : now?.live
+        return { ...(now && { storeVersion: String(now.version) }), ...(value && { value }) }
+      }),
 
     promote: (generation: number, expected: string | undefined, call: Call, over: readonly number[] = []) =>
       way.reach(call.signal, () => {

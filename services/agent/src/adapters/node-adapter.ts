@@ -1,4 +1,7 @@
-import type { AcceptedValue, Adapter } from '@rekey/contracts'
+import type { AcceptedValue, Adapter, ClientUse } from '@rekey/contracts'
+
+/** What a dead value is known by: SHA-256 of its bytes, as 64 hexadecimal digits. */
+export type Grave = { keyId: string; digest: string }
 
 /** What an adapter of this agent may offer on top of the contract. */
 export interface NodeAdapter extends Adapter {
@@ -13,4 +16,13 @@ export interface NodeAdapter extends Adapter {
    * others are still being read, or cannot be: what is accepted stays as it is.
    */
   drop?(generations: number[]): Promise<void>
+  /** Who used the accepted generations, by address; undefined: the software does not count them. */
+  clients?(): Promise<ClientUse[] | undefined>
+  /**
+   * Makes the software notice requests with exactly these values, which it refuses as before. Level-triggered. False: the
+   * software is not set up for it, and goes on without.
+   */
+  bury?(graves: Grave[]): Promise<boolean>
+  /** Who presented a buried value. */
+  knocks?(): Promise<ClientUse[] | undefined>
 }

@@ -5,6 +5,8 @@ import { ControlProblem } from '../problem.ts'
 export type Caller = Principal & {
   /** As the journal names them; undefined: an operator who told no name. */
   actor: string | undefined
+  /** Of a break-glass token: its name. */
+  token?: string
 }
 
 /** What the journal and Cedar take as a name: what an issuer writes into `sub`, and no more. */

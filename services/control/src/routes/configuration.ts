@@ -10,6 +10,10 @@ const ConfigurationChange = z.object({
   fields: z.array(z.string()),
   values: z.array(z.object({ field: z.string(), before: z.unknown(), after: z.unknown() })),
   rotation: z.string().optional().describe('The rotation that makes the first value of a new credential'),
+  awaitsAdoption: z
+    .literal(true)
+    .optional()
+    .describe('Nothing is done about it before its value in use is adopted'),
 })
 
 export function configurationRoutes(api: Api, { ledger }: Shared): void {

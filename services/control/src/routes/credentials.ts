@@ -3,6 +3,7 @@ import type { Cause, Goal, Mode } from '@rekey/core'
 import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { Access } from '../access/authorize.ts'
+import { DriftedStore } from './drift.ts'
 import { OrderHeaders, orderKey } from './order.ts'
 import { type Api, actorOf, answers, Order, SECURED, type Shared } from './route.ts'
 
@@ -18,8 +19,16 @@ const Credential = z.object({
     .object({ until: z.number(), by: z.string(), reason: z.string() })
     .nullable()
     .describe('Until when no routine rotation goes on, in milliseconds since the epoch'),
+  dueAt: z
+    .string()
+    .nullable()
+    .describe('From when on it rotates by itself, by its age; null: it does not, or a rotation is under way'),
   retiredAt: z.string().nullable().describe('When it was offboarded; null: it was not'),
   nodes: z.object({ live: z.number().int(), lost: z.number().int() }),
+  drift: z
+    .object({ id: z.number().int(), foundAt: z.string(), stores: z.array(DriftedStore) })
+    .nullable()
+    .describe('What its stores show that Rekey did not write; null: nothing, as far as anybody has looked'),
   generations: z.array(
     z.object({
       generation: z.number().int(),
@@ -28,6 +37,10 @@ const Credential = z.object({
       keyId: z.string(),
       compromised: z.boolean().describe('It leaked'),
       storeVersions: z.record(z.string(), z.string()),
+      knocks: z
+        .number()
+        .int()
+        .describe('Requests with it since it died, as far as its nodes can notice them'),
     }),
   ),
 })
@@ -51,7 +64,8 @@ const EmergencyOrder = Order.extend({
     .describe('Which leaked; without it the one in use, which is refused where two are'),
 })
 
-type Given = Parameters<typeof orderKey>[0] & Pick<FastifyRequest, 'caller'> & { params: { name: string } }
+type Given = Parameters<typeof orderKey>[0] &
+  Pick<FastifyRequest, 'caller'> & { params: { name: string }; body: z.infer<typeof Order> }
 
 type CredentialOrder = {
   verb: 'rotate' | 'retire' | 'expedite' | 'contain'
@@ -145,6 +159,27 @@ export function credentialRoutes(api: Api, { ledger }: Shared): void {
       async (request) => give(order, request, [...new Set(request.body.generations)]),
     )
 
+  api.post(
+    '/credentials/:name/adopt',
+    {
+      config: { action: 'adopt', resource: 'credential' },
+      schema: {
+        ...orderSchema({
+          summary: 'Take over the value that the stores hold already, as a generation of Rekey',
+          description:
+            'For a credential whose document says `firstValue: adopt`. No value is made, and readers get the same one throughout. 409 `not_allowed_now` where a rotation is open or a generation is in use.',
+        }),
+        body: Order,
+      },
+    },
+    async (request) => {
+      const { params, body, caller } = request
+      const { reason, ticket } = body
+      const order = { actor: actorOf(caller), reason, ...(ticket && { ticket }) }
+      return ledger.order(orderKey(request), (orders) => orders.adopt(params.name, order))
+    },
+  )
+
   function give({ mode, goal }: CredentialOrder, request: Given, compromised: number[]) {
     const { params, body, caller } = request
     const { reason, ticket } = body
@@ -158,7 +193,7 @@ function orderAccess({ verb }: CredentialOrder): Access {
   return { action: verb, resource: 'credential' }
 }
 
-function orderSchema({ summary, description }: CredentialOrder) {
+function orderSchema({ summary, description }: Pick<CredentialOrder, 'summary' | 'description'>) {
   return {
     summary,
     description,

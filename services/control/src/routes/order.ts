@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { OrderKey } from '@rekey/ledger'
+import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { ActorHeader, type Order } from './route.ts'
 
@@ -12,20 +13,15 @@ export const OrderHeaders = ActorHeader.extend({
     .describe('A repeat under the same key gets the first answer, and nothing is done again'),
 })
 
-type Request = {
-  headers: z.infer<typeof OrderHeaders>
-  routeOptions: { url?: string | undefined }
-  params: unknown
-  body: z.infer<typeof Order>
-}
+type Request = Pick<FastifyRequest, 'headers' | 'routeOptions' | 'params' | 'body' | 'approval'>
 
-/** The key covers what is ordered. Who repeats it may be somebody else, and say why in other words. */
-export function orderKey({ headers, routeOptions, params, body }: Request): OrderKey | undefined {
+/** What an order is known by. The digest covers what is ordered: who repeats it may be somebody else, in other words. */
+export function orderKey({ headers, routeOptions, params, body, approval }: Request): OrderKey {
   const key = headers['idempotency-key']
-  if (key === undefined) return undefined
-  const { reason: _, ticket: __, ...what } = body
+  const { reason: _, ticket: __, ...what } = body as z.infer<typeof Order>
   const ordered = JSON.stringify([routeOptions.url, params, what])
-  return { key, digest: createHash('sha256').update(ordered).digest('hex') }
+  const digest = createHash('sha256').update(ordered).digest('hex')
+  return { digest, ...(typeof key === 'string' && { key }), ...(approval !== undefined && { approval }) }
 }
 
 /** For records that hold one text. */

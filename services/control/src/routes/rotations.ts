@@ -23,7 +23,7 @@ const Rotation = z.object({
   generation: z.number().int().nullable().describe('The new one; null: an offboarding makes none'),
   base: z.number().int().nullable().describe('The one in use when it opened; null: there was none'),
   cause: z.object({
-    kind: z.enum(['change', 'order', 'leak', 'first-value']),
+    kind: z.enum(['change', 'order', 'leak', 'schedule', 'first-value']),
     actor: z.string(),
     rule: z.string().optional(),
     event: z.string().optional(),

@@ -42,6 +42,24 @@ const Owned = z.object({
     .object({ at: z.string(), node: z.string() })
     .nullable()
     .describe('Null: none is known of, which is no proof that there was none'),
+  clients: z
+    .object({
+      declared: z.array(z.string()).describe("The clients of the credential's document"),
+      seen: z.array(
+        z.object({
+          address: z.string().describe('As the node sees it'),
+          client: z
+            .string()
+            .nullable()
+            .describe('Null: the address is of no declared client. `the node itself`: of its loopback'),
+          node: z.string(),
+          requests: z.number().int(),
+          firstUsedAt: z.string(),
+          lastUsedAt: z.string().describe('Up to a minute behind `lastUse`'),
+        }),
+      ),
+    })
+    .describe('By whom it is used, or was before it died, as far as nodes can tell; the latest first'),
   reaches: z.array(z.object({ name: z.string(), url: z.string() })),
   rotation: z
     .object({ id: z.string(), phase: z.string(), mode: z.enum(['rotate', 'expedite', 'contain']) })
@@ -49,6 +67,25 @@ const Owned = z.object({
   dead: z
     .object({ since: z.string(), refusedBy: z.array(z.string()), exceptions: z.array(z.string()) })
     .nullable(),
+  knocks: z
+    .object({
+      requests: z.number().int(),
+      firstAt: z.string().nullable(),
+      lastAt: z.string().nullable(),
+      from: z.array(
+        z.object({
+          address: z.string(),
+          client: z.string().nullable(),
+          nodes: z.array(z.string()),
+          requests: z.number().int(),
+          lastAt: z.string(),
+        }),
+      ),
+      watchedBy: z.array(z.string()).describe('Nodes that would notice it now'),
+      notWatchedBy: z.array(z.string()).describe('Nodes that would not: nothing is known of requests there'),
+    })
+    .nullable()
+    .describe('Requests with it since it died; null: it is not dead'),
   forecast: z
     .array(
       z.object({

@@ -1,48 +1,163 @@
-import type { AcceptedValue } from '@rekey/contracts'
+import { readFile } from 'node:fs/promises'
+import { type AcceptedValue, bundleParts, type Probe, type Secret } from '@rekey/contracts'
+import { readIfPresent, writeDurably } from '@rekey/runtime'
 import { z } from 'zod'
-import { readIfPresent, writeDurably } from '../../durable-file.ts'
 import { bearerTry } from '../bearer-try.ts'
 import type { NodeAdapter } from '../node-adapter.ts'
+import { mtlsTry } from './mtls-try.ts'
+import { holdsPair, sweepPair, writePair } from './pair.ts'
+import { ShownCertificate } from './shown.ts'
 
-export const FileConfig = z.strictObject({
-  credential: z.string().min(1),
-  kind: z.literal('file'),
-  /** Put it on tmpfs: it holds values. */
-  path: z.string().min(1),
-  format: z.enum(['json', 'plain']).default('json'),
-  /** Answers 2xx to an accepted key and 401 or 403 to any other. Without it nothing can be tried. */
-  probeUrl: z.url({ protocol: /^https?$/ }).optional(),
-})
+export const FileConfig = z
+  .strictObject({
+    credential: z.string().min(1),
+    kind: z.literal('file'),
+    /** Put it on tmpfs: it holds values. */
+    path: z.string().min(1),
+    /**
+     * `value`: the value alone, as the store has it, for an application that presents one: the latest, or nothing. `tls`: of
+     * a certificate with its key, `path` being a folder, `tls.crt` and `tls.key`, which change together.
+     */
+    format: z.enum(['json', 'plain', 'value', 'tls']).default('json'),
+    /** Answers 2xx to an accepted key and 401 or 403 to any other. Without it or `probe` nothing can be tried. */
+    probeUrl: z.url({ protocol: /^https?$/ }).optional(),
+    /**
+     * How a value is tried that needs no address: `postgres` logs in where it says, `aws` asks who it is. `approle` logs into
+     * Vault with it as the role that `appRole` names. `mtls` presents a certificate to the server that `mtls` names, and `shown`
+     * looks which one the software at the address in `shown` shows.
+     */
+    probe: z.enum(['postgres', 'aws', 'approle', 'mtls', 'shown']).optional(),
+    appRole: z
+      .strictObject({
+        addr: z.url({ protocol: /^https?$/ }),
+        mount: z.string().min(1).default('approle'),
+        /** Holds the role id, as Vault Agent's `role_id_file_path` does. */
+        roleIdFile: z.string().min(1),
+      })
+      .optional(),
+    /** Answers 2xx to who presents a certificate that it takes, and to nobody who presents none. */
+    mtls: z
+      .strictObject({ url: z.url({ protocol: /^https$/ }), caFile: z.string().min(1).optional() })
+      .optional(),
+    shown: z
+      .strictObject({
+        address: z
+          .string()
+          .regex(/^(\[[0-9a-fA-F:]+\]|[^:\s/]+):\d{1,5}$/, 'host and port, such as 127.0.0.1:8443'),
+        serverName: z.string().min(1),
+        caFile: z.string().min(1).optional(),
+      })
+      .optional(),
+  })
+  .superRefine(({ probe, appRole, mtls, shown }, context) => {
+    for (const [path, kind, found] of [
+      ['appRole', 'approle', appRole],
+      ['mtls', 'mtls', mtls],
+      ['shown', 'shown', shown],
+    ] as const) {
+      if ((probe === kind) === (found !== undefined)) continue
+      const message = `belongs to \`probe: ${kind}\`, and to nothing else`
+      context.addIssue({ code: 'custom', path: [path], message })
+    }
+  })
 export type FileConfig = z.infer<typeof FileConfig>
 
-export function contentOf(accept: AcceptedValue[], format: FileConfig['format']): string {
+const latestOf = (accept: AcceptedValue[]) => accept.toSorted((a, b) => a.generation - b.generation).at(-1)
+
+export function contentOf(accept: AcceptedValue[], format: Exclude<FileConfig['format'], 'tls'>): string {
   const ordered = accept.toSorted((a, b) => a.generation - b.generation)
+  if (format === 'value') {
+    const latest = latestOf(accept)
+    return latest ? `${latest.value.reveal()}\n` : ''
+  }
   if (format === 'plain') return ordered.map((a) => `${a.value.reveal()}\n`).join('')
   const rows = ordered.map((a) => ({ key_id: a.keyId, generation: a.generation, value: a.value.reveal() }))
   return `${JSON.stringify({ accept: rows }, null, 2)}\n`
 }
 
+const TRY_MS = 3_000
+
+/** How a value is tried on this node's real path. Undefined: it cannot be. */
+function trialOf({
+  probe,
+  probeUrl,
+  appRole,
+  mtls,
+}: FileConfig): ((value: Secret) => Promise<Probe>) | undefined {
+  // Loaded where they are used: most nodes have no business with a database or a cloud.
+  if (probe === 'postgres')
+    return async (value) => {
+      const { tryValue } = await import('@rekey/backend-postgres')
+      return (await tryValue(value, AbortSignal.timeout(TRY_MS))).verdict
+    }
+  if (probe === 'aws')
+    return async (value) => {
+      const { tryAccessKeyValue } = await import('@rekey/backend-aws')
+      const region = process.env.AWS_REGION ?? 'us-east-1'
+      return (await tryAccessKeyValue(value, { region }, { signal: AbortSignal.timeout(TRY_MS) })).verdict
+    }
+  if (appRole)
+    return async (value) => {
+      const { anonymousVault, trySecretId } = await import('@rekey/backend-vault')
+      const vault = anonymousVault({ addr: appRole.addr })
+      const roleId = async () => (await readFile(appRole.roleIdFile, 'utf8')).trim()
+      try {
+        const role = { mount: appRole.mount, roleId }
+        return (await trySecretId(vault, role, value, { signal: AbortSignal.timeout(TRY_MS) })).verdict
+      } finally {
+        vault.close()
+      }
+    }
+  if (mtls) return (value) => mtlsTry(mtls, value)
+  return probeUrl === undefined ? undefined : (value) => bearerTry(probeUrl, value)
+}
+
+/** The same content is not written again: a watcher would re-read for nothing. */
+function filesOf({
+  path,
+  format,
+}: FileConfig): Pick<NodeAdapter, 'apply'> & Required<Pick<NodeAdapter, 'holds'>> {
+  if (format === 'tls') {
+    const pairOf = (accept: AcceptedValue[]) => {
+      const latest = latestOf(accept)
+      return latest && bundleParts(latest.value)
+    }
+    const holds = async (accept: AcceptedValue[]) => holdsPair(path, pairOf(accept))
+    return {
+      holds,
+      apply: async (accept) => ((await holds(accept)) ? sweepPair(path) : writePair(path, pairOf(accept))),
+    }
+  }
+  const holds = async (accept: AcceptedValue[]) => (await readIfPresent(path)) === contentOf(accept, format)
+  return {
+    holds,
+    async apply(accept) {
+      if (!(await holds(accept))) await writeDurably(path, contentOf(accept, format))
+    },
+  }
+}
+
 /** For software that reads its keys from a file and follows a rename. */
 export function fileAdapter(config: FileConfig): NodeAdapter {
-  const { probeUrl } = config
-  const holds = async (accept: AcceptedValue[]) =>
-    (await readIfPresent(config.path)) === contentOf(accept, config.format)
+  const shown = config.shown && new ShownCertificate(config.shown)
+  const tryIt = shown ? (value: Secret) => shown.try(value) : trialOf(config)
+  const files = filesOf(config)
   return {
     kind: 'file',
     disruption: 'B',
-    canTry: probeUrl !== undefined,
-    holds,
+    canTry: tryIt !== undefined,
+    ...files,
     async apply(accept) {
-      // The same content is not written again: a watcher would re-read for nothing.
-      if (await holds(accept)) return
-      await writeDurably(config.path, contentOf(accept, config.format))
+      await files.apply(accept)
+      shown?.given(accept)
     },
     async tryValue(value) {
-      return probeUrl === undefined ? 'unknown' : bearerTry(probeUrl, value)
+      return tryIt?.(value) ?? 'unknown'
     },
     async usage() {
-      return undefined
+      return shown?.usage()
     },
+    ...(shown && { countingAgeMs: async () => shown.countingAgeMs() }),
     async close() {},
   }
 }

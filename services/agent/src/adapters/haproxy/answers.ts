@@ -1,5 +1,7 @@
 /** What HAProxy prints on its stats socket, as data. */
 
+import { isIP } from 'node:net'
+
 export function parsePreparedVersion(answer: string): number | undefined {
   const found = /^New version created: (\d+)\s*$/m.exec(answer)
   return found ? Number(found[1]) : undefined
@@ -62,3 +64,14 @@ export function generationOf(keyId: string, credential: string): number | undefi
   const rest = keyId.slice(credential.length + 2)
   return /^[1-9]\d{0,9}$/.test(rest) ? Number(rest) : undefined
 }
+
+/** Keys of the tables by client are `<key id>@<address>`; an IPv4 address on an IPv6 socket is said as what it is. */
+export function clientOf(key: string): { keyId: string; address: string } | undefined {
+  const at = key.indexOf('@')
+  if (at < 1) return undefined
+  const address = key.slice(at + 1).replace(/^::ffff:(?=\d+\.)/i, '')
+  return isIP(address) === 0 ? undefined : { keyId: key.slice(0, at), address }
+}
+
+/** Whether it is a table, and not the complaint that there is none of that name. */
+export const isTable = (answer: string) => answer.startsWith('# table:')

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import {
+  clientOf,
   generationOf,
   mapText,
   parseMap,
@@ -41,6 +42,18 @@ describe('answers of HAProxy', () => {
     expect(parseMap('0x7f59d8046380 aa chat.g1\n0x7f59d8046390 bb chat.g2\n\n')).toEqual(entries)
     expect(parseMapText(mapText(entries))).toEqual(entries)
     expect(parseMap('Unknown map identifier.\n')).toEqual(new Map())
+  })
+
+  test.each([
+    ['chat.g1@10.0.0.7', { keyId: 'chat.g1', address: '10.0.0.7' }],
+    ['chat.g1@2001:db8::7', { keyId: 'chat.g1', address: '2001:db8::7' }],
+    ['chat.g1@::ffff:10.0.0.7', { keyId: 'chat.g1', address: '10.0.0.7' }],
+    ['chat.g1', undefined],
+    ['chat.g1@', undefined],
+    ['@10.0.0.7', undefined],
+    ['chat.g1@unix', undefined],
+  ])('the client of the row %s is %o', (key, client) => {
+    expect(clientOf(key)).toEqual(client)
   })
 
   test('uptime is in whole seconds', () => {

@@ -7,11 +7,11 @@ import {
   X509CertificateGenerator,
 } from '@peculiar/x509'
 
-const P256 = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
-const newKeys = () => webcrypto.subtle.generateKey(P256, true, ['sign', 'verify'])
+export const P256 = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
+export const newKeys = () => webcrypto.subtle.generateKey(P256, true, ['sign', 'verify'])
 
-/** A certificate authority in memory. */
-export async function testAuthority() {
+/** A certificate authority in memory, which signs whatever it is asked to. All is PEM. */
+export async function certificateAuthority() {
   const keys = await newKeys()
   const root = await X509CertificateGenerator.createSelfSigned({
     name: 'CN=Test CA',
@@ -21,7 +21,10 @@ export async function testAuthority() {
   })
   return {
     ca: `${root.toString('pem')}\n`,
-    async issue(names: JsonGeneralNames): Promise<{ key: string; cert: string }> {
+    async issue(
+      names: JsonGeneralNames,
+      validity: { notBefore?: Date; notAfter?: Date } = {},
+    ): Promise<{ key: string; cert: string }> {
       const own = await newKeys()
       const certificate = await X509CertificateGenerator.create({
         issuer: root.subject,
@@ -30,6 +33,7 @@ export async function testAuthority() {
         signingKey: keys.privateKey,
         signingAlgorithm: P256,
         extensions: [new SubjectAlternativeNameExtension(names)],
+        ...validity,
       })
       const der = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', own.privateKey))
       const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })

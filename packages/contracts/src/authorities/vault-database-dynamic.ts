@@ -1,0 +1,63 @@
+import { z } from 'zod'
+import { millis, Name, Span, spanMs } from '../fields.ts'
+import { defineAuthority } from './definition.ts'
+import { PostgresUrl } from './postgres-role-pair.ts'
+import { ROTATOR_VAULT } from './vault-approle-secret-id.ts'
+
+/** A name that is one part of a path. */
+export const RoleName = (what: string) => z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_-]{0,127}$/, what)
+
+const schema = z.strictObject({
+  kind: z.literal('vault-database-dynamic'),
+  /** The path of the database secrets engine. */
+  mount: Name.default('database'),
+  role: RoleName('the name of a role of the database secrets engine'),
+  /** The token role at `auth/token/roles`: a login ends with the token that asked for it, so each has one of its own. */
+  tokenRole: RoleName('the name of a token role').default('rekey-database'),
+  /** A folder of this name in REKEY_CONNECTIONS_DIR at the rotator, with `role-id` and `secret-id`: the AppRole to work as. */
+  connection: Name.default(ROTATOR_VAULT),
+  /** A file of this name in REKEY_CONNECTIONS_DIR at the rotator: a login to PostgreSQL that counts the sessions of others. */
+  sessions: Name,
+  /** Where clients log in, and where the prober tries values. The first one is what the value names. */
+  endpoints: z.array(z.strictObject({ name: Name, url: PostgresUrl })).min(1),
+  /** The longest that Vault lets a login live, used or not: the role's `max_ttl` must not be shorter. */
+  leaseMax: Span.default('30d'),
+  /** How long an ended login may still be accepted by an endpoint that is a standby. */
+  refusalLagMs: millis.default(1_000),
+})
+export type VaultDatabaseDynamicSpec = z.infer<typeof schema>
+
+/** Logins to PostgreSQL that Vault makes, each with a lease. */
+export const vaultDatabaseDynamic = defineAuthority({
+  kind: 'vault-database-dynamic',
+  direction: 'outbound',
+  schema,
+  // A live login ends by the leaseMax that it was made with: a later one would let `maxAge` come after its end.
+  identity: ['mount', 'role', 'leaseMax'],
+  // Vault has no limit of leases, and cannot suspend one: two logins are what a rollover needs.
+  abilities: ({ refusalLagMs }) => ({
+    slots: 2,
+    soakMs: null,
+    refusalLagMs,
+    evidence: 'observed',
+    minted: true,
+  }),
+  insteadOfAdoption:
+    'Rekey asks Vault for a login of its own beside those that there are. Leave firstValue out, and revoke the old lease when nobody uses it',
+  lifeMs: ({ leaseMax }) => spanMs(leaseMax),
+  through: ({ connection, sessions }) => [connection, sessions],
+  reaches: ({ endpoints }) => endpoints,
+  about: {
+    purpose: 'a login to PostgreSQL that Vault or OpenBao makes, with a lease',
+    pages: [
+      '[backend-vault](../../packages/backend-vault/README.md#logins-of-the-database-secrets-engine)',
+      '[guide](../guides/vault-database.md)',
+    ],
+    example: {
+      kind: 'vault-database-dynamic',
+      role: 'app',
+      sessions: 'db',
+      endpoints: [{ name: 'primary', url: 'postgres://db/app' }],
+    },
+  },
+})

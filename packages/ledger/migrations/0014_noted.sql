@@ -1,0 +1,2 @@
+-- What an effect found outside before its first act, for its later attempts.
+alter table effect add column noted jsonb;
