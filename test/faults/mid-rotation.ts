@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import type { Clients } from '@rekey/platform'
 import { Kafka, logLevel } from 'kafkajs'
 import { expect } from 'vitest'
@@ -16,6 +17,20 @@ export async function expectNoFailure(clients: Clients): Promise<void> {
   expect({ failed, streamsFailed, failures }).toEqual({ failed: 0, streamsFailed: 0, failures: [] })
   expect(ok).toBeGreaterThan(0)
   expect(streamsOk).toBeGreaterThan(0)
+}
+
+const LINES_BEFORE_AN_END = 25
+
+/** No service died of it. One that did has said why, just before its supervisor wrote that it ended. */
+export async function expectNoRestart({ platform }: World): Promise<void> {
+  const died: string[] = []
+  for (const { restarts, spec } of Object.values(platform.services)) {
+    if (restarts === 0) continue
+    const lines = (await readFile(spec.logFile, 'utf8')).split('\n')
+    const end = lines.findIndex((line) => line.startsWith('{"supervisor"'))
+    died.push(lines.slice(Math.max(0, end - LINES_BEFORE_AN_END), end + 1).join('\n'))
+  }
+  expect(died).toEqual([])
 }
 
 /** Both stores on the generation, the old value refused and the new one accepted at every gateway. */

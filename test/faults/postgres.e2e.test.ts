@@ -1,7 +1,7 @@
 import { type Stack, startStack } from '@rekey/local'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { startWorld, type World } from '../e2e/world.ts'
-import { currentValue, expectNoFailure, expectRotated } from './mid-rotation.ts'
+import { currentValue, expectNoFailure, expectNoRestart, expectRotated } from './mid-rotation.ts'
 
 /** PostgreSQL holds the one truth. It is this test's own, and is stopped at once, as by a crash. */
 let own: Stack
@@ -34,5 +34,5 @@ test('restarted at every step of a rotation, it costs no request and no service'
   expect(deaths).toBeGreaterThanOrEqual(DIES_AT.length)
   await expectNoFailure(clients)
   await expectRotated(world, 2, old)
-  for (const { restarts, spec } of Object.values(world.platform.services)) expect(restarts, spec.name).toBe(0)
+  await expectNoRestart(world)
 })

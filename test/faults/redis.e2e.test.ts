@@ -4,7 +4,7 @@ import { type Stack, startStack } from '@rekey/local'
 import { Redis } from 'ioredis'
 import { afterEach, beforeEach, expect, inject, test } from 'vitest'
 import { startWorld, type World } from '../e2e/world.ts'
-import { currentValue, expectNoFailure, expectRotated } from './mid-rotation.ts'
+import { currentValue, expectNoFailure, expectNoRestart, expectRotated } from './mid-rotation.ts'
 
 /** Redis carries wake-ups, never the truth. It is this test's own, and dies. */
 let own: Stack
@@ -61,7 +61,7 @@ test('dead from before the first service starts until after the rotation, it is 
   expect(await redis.exists('bull:rotator:events')).toBe(1)
   redis.disconnect()
   await expectNoFailure(clients)
-  for (const { restarts, spec } of Object.values(world.platform.services)) expect(restarts, spec.name).toBe(0)
+  await expectNoRestart(world)
 })
 
 async function timesSaid(service: string, sentence: string): Promise<number> {
