@@ -6,9 +6,11 @@ Commands:
   run      Keep this node's credentials at their desired state. Enrols first if a join token is there.
   enrol    Get this node's certificate and Vault identity with a join token, and end.
   status   Ask the running agent what it holds.
+  authorizer
+           Answer the auth_request of an NGINX on this node: a process of its own, with a configuration of its own.
 
 Options:
-  --config FILE   The agent's configuration (YAML).
+  --config FILE   The configuration of the agent, or of the authorizer (YAML).
   --json          With status: one JSON object.
   --help          This text.
 
@@ -23,8 +25,11 @@ Exit codes:
 
 export const EXIT = { done: 0, error: 1, usage: 2, notEnrolled: 3, notRunning: 4, notReady: 5 } as const
 
+const COMMANDS = ['run', 'enrol', 'status', 'authorizer'] as const
+type Command = (typeof COMMANDS)[number]
+
 export type CommandLine =
-  | { command: 'run' | 'enrol' | 'status'; config: string; json: boolean }
+  | { command: Command; config: string; json: boolean }
   | { command: 'help' }
   | { command: 'wrong'; why: string }
 
@@ -40,10 +45,10 @@ export function readCommandLine(args: string[]): CommandLine {
       },
     })
     if (values.help) return { command: 'help' }
-    const [command, ...rest] = positionals
-    if (command !== 'run' && command !== 'enrol' && command !== 'status') {
-      return { command: 'wrong', why: command === undefined ? 'a command is missing' : 'unknown command' }
-    }
+    const [named, ...rest] = positionals
+    const command = COMMANDS.find((known) => known === named)
+    if (command === undefined)
+      return { command: 'wrong', why: named === undefined ? 'a command is missing' : 'unknown command' }
     if (rest.length > 0) return { command: 'wrong', why: 'too many arguments' }
     if (values.config === undefined) return { command: 'wrong', why: '--config FILE is missing' }
     return { command, config: values.config, json: values.json }

@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
-import { parse } from 'yaml'
+import { resolve } from 'node:path'
 import { z } from 'zod'
-import { adapterConfig } from './adapters/registry.ts'
+import { adapterConfig, claimsOf, resolvedAdapter } from './adapters/registry.ts'
+import { parseDocument, readDocument } from './config-file.ts'
 
 const name = z
   .string()
@@ -34,12 +33,7 @@ export const AgentConfig = z.strictObject({
     .superRefine((adapters, context) => {
       const seen = new Map<string, number>()
       adapters.forEach((adapter, index) => {
-        // Two credentials in one map or file would overwrite each other at every change.
-        const targets =
-          adapter.kind === 'haproxy'
-            ? [adapter.map, adapter.graveyard].flatMap((map) => (map === undefined ? [] : [`map ${map}`]))
-            : [`path ${adapter.path}`]
-        for (const claim of [`credential ${adapter.credential}`, ...targets]) {
+        for (const claim of claimsOf(adapter)) {
           const first = seen.get(claim)
           if (first !== undefined) {
             context.addIssue({
@@ -55,63 +49,20 @@ export const AgentConfig = z.strictObject({
 })
 export type AgentConfig = z.infer<typeof AgentConfig>
 
-/** Says which field is wrong, in the words of the file. */
-export class ConfigError extends Error {}
-
 export function parseConfig(text: string, folder: string): AgentConfig {
-  let document: unknown
-  try {
-    document = parse(text)
-  } catch (error) {
-    throw new ConfigError(`not YAML: ${(error as Error).message}`)
-  }
-  const result = AgentConfig.safeParse(document)
-  if (!result.success) {
-    const problems = result.error.issues.map((i) => `  ${i.path.join('.') || '(document)'}: ${i.message}`)
-    throw new ConfigError(`the configuration is not valid:\n${problems.join('\n')}`)
-  }
+  const config = parseDocument(text, AgentConfig)
   const at = (path: string) => resolve(folder, path)
-  const config = result.data
   return {
     ...config,
     fleet: { ...config.fleet, caFile: at(config.fleet.caFile) },
     ...(config.joinTokenFile === undefined ? {} : { joinTokenFile: at(config.joinTokenFile) }),
     stateDir: at(config.stateDir),
-    adapters: config.adapters.map((adapter) =>
-      adapter.kind === 'haproxy'
-        ? {
-            ...adapter,
-            socket: at(adapter.socket),
-            // `map` names the map to HAProxy, so it stays as written.
-            mapFile: at(adapter.mapFile ?? adapter.map),
-            ...(adapter.graveyard !== undefined && {
-              graveyardFile: at(adapter.graveyardFile ?? adapter.graveyard),
-            }),
-          }
-        : {
-            ...adapter,
-            path: at(adapter.path),
-            ...(adapter.appRole && {
-              appRole: { ...adapter.appRole, roleIdFile: at(adapter.appRole.roleIdFile) },
-            }),
-            ...(adapter.mtls?.caFile !== undefined && {
-              mtls: { ...adapter.mtls, caFile: at(adapter.mtls.caFile) },
-            }),
-            ...(adapter.shown?.caFile !== undefined && {
-              shown: { ...adapter.shown, caFile: at(adapter.shown.caFile) },
-            }),
-          },
-    ),
+    adapters: config.adapters.map((adapter) => resolvedAdapter(adapter, at)),
   }
 }
 
 /** Relative paths are meant from the file's own folder. */
 export async function readConfigFile(path: string): Promise<AgentConfig> {
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (error) {
-    throw new ConfigError(`cannot read ${path}: ${(error as NodeJS.ErrnoException).code}`)
-  }
-  return parseConfig(text, dirname(resolve(path)))
+  const { text, folder } = await readDocument(path)
+  return parseConfig(text, folder)
 }

@@ -4,9 +4,12 @@ import { anonymousVault, connectVault } from '@rekey/backend-vault'
 import { Secret } from '@rekey/contracts'
 import { createLogger, ensurePrivateFolder, onShutdown } from '@rekey/runtime'
 import { Agent } from './agent.ts'
+import { startAuthorizer } from './authorizer/authorizer.ts'
+import { readAuthorizerConfig } from './authorizer/config.ts'
 import { backoffMs } from './backoff.ts'
 import { EXIT, HELP, readCommandLine } from './command-line.ts'
-import { type AgentConfig, ConfigError, readConfigFile } from './config.ts'
+import { type AgentConfig, readConfigFile } from './config.ts'
+import { ConfigError } from './config-file.ts'
 import { EnrolmentError, enrol } from './enrolment.ts'
 import { completeIdentity, type Identity, identityFiles, isExpired } from './identity.ts'
 import { askStatus, isReady } from './status-socket.ts'
@@ -82,6 +85,11 @@ async function main(): Promise<number | undefined> {
   if (line.command === 'wrong') {
     process.stderr.write(`agent: ${line.why}\n\n${HELP}`)
     return EXIT.usage
+  }
+  if (line.command === 'authorizer') {
+    const authorizer = await startAuthorizer(await readAuthorizerConfig(line.config), log)
+    onShutdown(log, authorizer.stop)
+    return undefined
   }
   const config = await readConfigFile(line.config)
   if (line.command === 'status') return status(config, line.json)

@@ -1,7 +1,7 @@
-import { rm } from 'node:fs/promises'
 import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import type { KeeperStatus } from './keeper.ts'
+import { isServed, listenOn } from './unix-socket.ts'
 
 export type AgentStatus = {
   node: string
@@ -56,15 +56,11 @@ export function askStatus(stateDir: string): Promise<AgentStatus | undefined> {
  */
 export async function serveStatus(stateDir: string, status: () => AgentStatus): Promise<Server> {
   const path = socketPath(stateDir)
-  if (await askStatus(stateDir)) throw new Error(`another agent runs on ${stateDir}`)
-  await rm(path, { force: true })
+  if (await isServed(path)) throw new Error(`another agent runs on ${stateDir}`)
   const server = createServer((socket) => {
     socket.on('error', () => {})
     socket.end(JSON.stringify(status()))
   })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(path, resolve)
-  })
+  await listenOn(server, path, 0o600)
   return server
 }

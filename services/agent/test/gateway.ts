@@ -1,117 +1,90 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer, type Server } from 'node:http'
-import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { createServer, type ServerResponse } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ensureHaproxy } from '@rekey/local'
 
-const TEMPLATE = new URL('../../../examples/haproxy/haproxy.cfg', import.meta.url).pathname
-
+/** A gateway in front of a model server that answers everything; `/slow?ms=N` takes N ms, `/stream?n=N` sends N tokens. */
 export type Gateway = {
   url: string
+  /** A path behind the key check. */
   probeUrl: string
-  socket: string
-  map: string
-  graveyard: string
+  /** What the agent's configuration says about it, without the credential. */
+  adapter: Record<string, unknown>
+  /** A folder of its own, removed at the end. */
   dir: string
-  /** Ends HAProxy at once and starts it again: runtime map and counters are gone. */
-  restart(): Promise<void>
+  /** Ends all of it at once: what is in memory is gone. */
   kill(): Promise<void>
   start(): Promise<void>
+  restart(): Promise<void>
   stop(): Promise<void>
 }
 
-export async function freePort(): Promise<number> {
-  const server = createTcpServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  return port
-}
-
-/** The example's HAProxy on free ports, before a model server that answers everything; `/slow?ms=N` takes N ms. */
-export async function startGateway(options: { config?: string } = {}): Promise<Gateway> {
-  const binary = await ensureHaproxy()
-  const dir = await mkdtemp(join(tmpdir(), 'rekey-gw-'))
-  const model = await startModel()
-  const port = await freePort()
-  const socket = join(dir, 'haproxy.sock')
-  const map = join(dir, 'keys.map')
-  const graveyard = join(dir, 'graveyard.map')
-  await writeFile(map, '')
-  await writeFile(graveyard, '')
+/** A server that is started and killed as often as a test wants. */
+export function restartable(
+  command: string,
+  args: string[],
+  env: Record<string, string>,
+  isUp: () => Promise<boolean>,
+) {
   let child: ChildProcess | undefined
-
-  async function start(): Promise<void> {
-    child = spawn(binary, ['-f', options.config ?? TEMPLATE, '-db'], {
-      env: {
-        ...process.env,
-        GATEWAY_BIND: `127.0.0.1:${port}`,
-        GATEWAY_UPSTREAM: `127.0.0.1:${(model.address() as AddressInfo).port}`,
-        GATEWAY_MAP: map,
-        GATEWAY_GRAVEYARD: graveyard,
-        GATEWAY_SOCKET: socket,
-      },
-      stdio: 'ignore',
-    })
-    for (let tries = 0; !(await accepts(port)); tries += 1) {
-      if (tries > 200 || child.exitCode !== null) throw new Error('HAProxy does not come up')
-      await sleep(20)
-    }
-  }
-
-  async function kill(): Promise<void> {
-    const old = child
-    child = undefined
-    if (!old || old.exitCode !== null) return
-    const ended = once(old, 'exit')
-    old.kill('SIGKILL')
-    await ended
-  }
-
-  await start()
   return {
-    url: `http://127.0.0.1:${port}`,
-    probeUrl: `http://127.0.0.1:${port}/v1/models`,
-    socket,
-    map,
-    graveyard,
-    dir,
-    start,
-    kill,
-    async restart() {
-      await kill()
-      await start()
+    async start(): Promise<void> {
+      child = spawn(command, args, { env: { ...process.env, ...env }, stdio: 'ignore' })
+      for (let tries = 0; !(await isUp()); tries += 1) {
+        if (tries > 300 || child.exitCode !== null) throw new Error(`${command} does not come up`)
+        await sleep(20)
+      }
     },
-    async stop() {
-      await kill()
-      model.close()
-      model.closeAllConnections()
-      await rm(dir, { recursive: true, force: true })
+    async kill(): Promise<void> {
+      const old = child
+      child = undefined
+      if (!old || old.exitCode !== null) return
+      const ended = once(old, 'exit')
+      old.kill('SIGKILL')
+      await ended
     },
+    /** SIGSTOP, or SIGCONT. */
+    signal: (signal: NodeJS.Signals) => child?.kill(signal),
   }
 }
 
-async function startModel(): Promise<Server> {
+export async function startModel(): Promise<{ address: string; stop(): void }> {
   const server = createServer((request, response) => {
-    const ms = Number(new URL(request.url ?? '/', 'http://model').searchParams.get('ms') ?? 0)
+    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://model')
+    if (pathname === '/stream') return stream(response, Number(searchParams.get('n')))
     const answer = () => {
       response.setHeader('content-type', 'application/json')
       response.end(JSON.stringify({ headers: request.headers }))
     }
+    const ms = Number(searchParams.get('ms') ?? 0)
     if (ms > 0) setTimeout(answer, ms)
     else answer()
   })
   server.keepAliveTimeout = 120_000
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  return server
+  const { port } = server.address() as AddressInfo
+  return {
+    address: `127.0.0.1:${port}`,
+    stop() {
+      server.close()
+      server.closeAllConnections()
+    },
+  }
 }
 
-function accepts(port: number): Promise<boolean> {
+/** One token each 100 ms. */
+async function stream(response: ServerResponse, tokens: number): Promise<void> {
+  response.setHeader('content-type', 'text/event-stream')
+  for (let token = 1; token <= tokens; token += 1) {
+    response.write(`data: ${token}\n\n`)
+    await sleep(100)
+  }
+  response.end('data: [DONE]\n\n')
+}
+
+export function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = connect(port, '127.0.0.1')
     probe.on('connect', () => {

@@ -1,5 +1,4 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { UsageMessage } from '@rekey/contracts'
@@ -9,19 +8,6 @@ import { type NodeBench, sampleValue, startNode } from './node-bench.ts'
 import { until } from './until.ts'
 
 const EXAMPLE = new URL('../../../examples/haproxy/haproxy.cfg', import.meta.url)
-
-/** As somebody at another address of this host would ask. */
-function statusFrom(node: NodeBench, address: string, generation: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const headers = { authorization: `Bearer ${sampleValue(generation).reveal()}` }
-    request(node.gateway.probeUrl, { headers, localAddress: address, agent: false }, (response) => {
-      response.resume()
-      response.on('end', () => resolve(response.statusCode ?? 0))
-    })
-      .on('error', reject)
-      .end()
-  })
-}
 
 const tableOf = (node: NodeBench, table: string) => ask(node.gateway.socket, `show table ${table}`)
 const reports = (node: NodeBench) => node.fleet.messages.filter((m): m is UsageMessage => m.type === 'usage')
@@ -61,8 +47,8 @@ describe('a gateway with a graveyard', () => {
 
   test('refuses a dead key as before, and its agent tells who presented it', async () => {
     expect(await node.statusOf(1)).toBe(401)
-    expect(await statusFrom(node, '127.0.0.7', 1)).toBe(401)
-    expect(await statusFrom(node, '127.0.0.7', 1)).toBe(401)
+    expect(await node.statusOf(1, '127.0.0.7')).toBe(401)
+    expect(await node.statusOf(1, '127.0.0.7')).toBe(401)
     const knocks = await until('told', () => {
       const { knocks: told } = graveyard(node) ?? { knocks: [] }
       return told.find((k) => k.address === '127.0.0.7' && k.requests === 2) && told
@@ -87,7 +73,7 @@ describe('a gateway with a graveyard', () => {
   })
 
   test('tells by whom the key in use is used, and counts for drains as before', async () => {
-    expect(await statusFrom(node, '127.0.0.9', 2)).toBe(200)
+    expect(await node.statusOf(2, '127.0.0.9')).toBe(200)
     const clients = await until('told', () => {
       const told = reports(node).findLast((m) => m.clients)?.clients
       return told?.some((c) => c.address === '127.0.0.9') && told
@@ -103,7 +89,7 @@ describe('a gateway with a graveyard', () => {
   test('keeps it through a restart of HAProxy, with no agent there', async () => {
     await node.kill()
     await node.gateway.restart()
-    expect(await statusFrom(node, '127.0.0.8', 1)).toBe(401)
+    expect(await node.statusOf(1, '127.0.0.8')).toBe(401)
     expect(await tableOf(node, 'st_knocks')).toContain('key=chat.g1@127.0.0.8')
     const files = await Promise.all([
       readFile(node.gateway.graveyard, 'utf8'),
@@ -118,7 +104,7 @@ describe('a gateway with a graveyard', () => {
     await node.gateway.restart()
     node.start()
     await watching(node, 1)
-    expect(await statusFrom(node, '127.0.0.8', 1)).toBe(401)
+    expect(await node.statusOf(1, '127.0.0.8')).toBe(401)
     await until('told', () => graveyard(node)?.knocks.some((k) => k.address === '127.0.0.8'))
     expect((await node.ready()).credentials[0]).toMatchObject({ knocks: 'counted' })
   })

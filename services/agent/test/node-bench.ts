@@ -1,4 +1,5 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type DesiredState, Secret } from '@rekey/contracts'
@@ -6,7 +7,8 @@ import { stringify } from 'yaml'
 import { askStatus, isReady } from '../src/status-socket.ts'
 import { startFakeFleet } from './fake-fleet.ts'
 import { startFakeVault } from './fake-vault.ts'
-import { startGateway } from './gateway.ts'
+import type { Gateway } from './gateway.ts'
+import { startHaproxy } from './haproxy.ts'
 import { AGENT, type ServiceProcess, startProcess } from './process.ts'
 import { startSocketGate } from './socket-gate.ts'
 import { until } from './until.ts'
@@ -14,13 +16,11 @@ import { until } from './until.ts'
 export const sampleValue = (generation: number) =>
   Secret.of(`value-of-generation-${generation}-${'x'.repeat(20)}`)
 
-/** A node with a real HAProxy and the agent as its own process; fleet and Vault are played by this process. */
-export async function startNode(options: { config?: string; graveyard?: boolean } = {}) {
-  const gateway = await startGateway(options)
+/** A node with a gateway and the agent as its own process; fleet and Vault are played by this process. */
+export async function startNodeAt<G extends Gateway>(gateway: G, adapter = gateway.adapter) {
   const fleet = await startFakeFleet({ node: 'gw-1', valueOf: sampleValue })
   const vault = await startFakeVault({ valueOf: sampleValue })
   const dir = await mkdtemp(join(tmpdir(), 'rekey-node-'))
-  const gate = await startSocketGate(join(dir, 'gate.sock'), gateway.socket)
   const configFile = join(dir, 'agent.yaml')
   const stateDir = join(dir, 'state')
   const token = 't'.repeat(40)
@@ -37,16 +37,7 @@ export async function startNode(options: { config?: string; graveyard?: boolean 
       vault: { addr: vault.addr },
       pollMs: 100,
       usageMs: 100,
-      adapters: [
-        {
-          credential: 'chat',
-          kind: 'haproxy',
-          socket: 'gate.sock',
-          map: gateway.map,
-          ...(options.graveyard !== false && { graveyard: gateway.graveyard }),
-          probeUrl: gateway.probeUrl,
-        },
-      ],
+      adapters: [{ credential: 'chat', ...adapter }],
     }),
   )
   let agent: ServiceProcess | undefined
@@ -56,7 +47,6 @@ export async function startNode(options: { config?: string; graveyard?: boolean 
     gateway,
     fleet,
     vault,
-    gate,
     dir,
     logs: () => agent?.lines ?? [],
     start() {
@@ -90,19 +80,44 @@ export async function startNode(options: { config?: string; graveyard?: boolean 
         const status = await askStatus(stateDir)
         return status && isReady(status) ? status : undefined
       }),
-    async statusOf(generation: number): Promise<number> {
-      const headers = { authorization: `Bearer ${sampleValue(generation).reveal()}` }
-      const response = await fetch(gateway.probeUrl, { headers })
-      await response.body?.cancel()
-      return response.status
-    },
+    /** What a client is answered, be it at another address of this host. */
+    statusOf: (generation: number, localAddress = '127.0.0.1') =>
+      new Promise<number>((resolve, reject) => {
+        const headers = { authorization: `Bearer ${sampleValue(generation).reveal()}` }
+        request(gateway.probeUrl, { headers, localAddress, agent: false }, (response) => {
+          response.resume()
+          response.on('end', () => resolve(response.statusCode ?? 0))
+        })
+          .on('error', reject)
+          .end()
+      }),
     async stop() {
       await agent?.kill('SIGKILL')
       await fleet.stop()
       vault.stop()
-      gate.stop()
       await gateway.stop()
       await rm(dir, { recursive: true, force: true })
+    },
+  }
+}
+
+/** With HAProxy, and a hand on the socket between it and the agent. */
+export async function startNode(options: { config?: string; graveyard?: boolean } = {}) {
+  const gateway = await startHaproxy(options)
+  const relay = join(gateway.dir, 'relay.sock')
+  const gate = await startSocketGate(relay, gateway.socket)
+  const { graveyard, ...adapter } = gateway.adapter
+  const node = await startNodeAt(gateway, {
+    ...adapter,
+    socket: relay,
+    ...(options.graveyard !== false && { graveyard }),
+  })
+  return {
+    ...node,
+    gate,
+    async stop() {
+      gate.stop()
+      await node.stop()
     },
   }
 }

@@ -3,12 +3,13 @@ import { join } from 'node:path'
 import { withToken } from '@rekey/backend-vault'
 import { Document, proofPublicKey, Secret } from '@rekey/contracts'
 import { openLedger } from '@rekey/ledger'
+import { freePort } from '@rekey/local'
 import { connectQueues } from '@rekey/queues'
 import { afterAll, beforeAll, expect, inject, onTestFailed, test } from 'vitest'
 import { stringify } from 'yaml'
 import { askStatus, isReady } from '../src/status-socket.ts'
 import { startClients } from './clients.ts'
-import { freePort, type Gateway, startGateway } from './gateway.ts'
+import { type Haproxy, startHaproxy } from './haproxy.ts'
 import { AGENT, FLEET, type ServiceProcess, startProcess } from './process.ts'
 import { until } from './until.ts'
 
@@ -23,7 +24,7 @@ const CREDENTIAL = 'pair-key'
 const NODE = 'pair-node-1'
 const INSTANCE = 'pair-fleet'
 
-let gateway: Gateway
+let gateway: Haproxy
 let fleet: ServiceProcess
 let agent: ServiceProcess
 let fleetEnv: Record<string, string>
@@ -96,7 +97,7 @@ const startFleet = () => startProcess(FLEET, [], fleetEnv)
 const startAgent = () => startProcess(AGENT, ['run', '--config', configFile])
 
 beforeAll(async () => {
-  gateway = await startGateway()
+  gateway = await startHaproxy()
   const [port, enrolPort] = [await freePort(), await freePort()]
   fleetEnv = {
     DATABASE_URL: stack.postgresUrl,

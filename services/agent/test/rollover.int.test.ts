@@ -1,116 +1,22 @@
-import { access, readFile, stat } from 'node:fs/promises'
-import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startClients } from './clients.ts'
-import { type NodeBench, sampleValue, startNode } from './node-bench.ts'
+import { describe, test } from 'vitest'
+import { ask } from '../src/adapters/haproxy/stats-socket.ts'
+import { testGateway } from './gateway-kit.ts'
+import { startHaproxy } from './haproxy.ts'
+import { startNginx } from './nginx.ts'
+import { startNode } from './node-bench.ts'
 import { until } from './until.ts'
 
-let node: NodeBench
-beforeAll(async () => {
-  node = await startNode()
-  node.start()
-})
-afterAll(() => node?.stop())
+describe('HAProxy', () => testGateway(startHaproxy))
+describe('NGINX, which asks an authorizer', () => testGateway(startNginx))
 
-test('ten rollovers under 16 keep-alive clients fail no request, and dead keys are refused at once', async () => {
-  await node.acked(node.order([1]))
-  let presented = 1
-  const clients = startClients({
-    url: node.gateway.url,
-    count: 16,
-    key: () => sampleValue(presented).reveal(),
-  })
-  for (let generation = 2; generation <= 11; generation += 1) {
-    await node.acked(node.order([generation - 1, generation]))
-    presented = generation
-    // What is on its way with the old key is answered before the old key ends.
-    await until('the old key is idle', async () => {
-      const report = node.fleet.messages.findLast((m) => m.type === 'usage')
-      const old = report?.generations.find((g) => g.generation === generation - 1)
-      return old?.inFlight === 0 && (old.lastUseAgeMs ?? 0) > 100
-    })
-    const ack = await node.acked(node.order([generation], { refuse: [generation - 1], floor: generation }))
-    expect(ack.refusals).toEqual([{ generation: generation - 1, tried: 'refused' }])
-    expect(await node.statusOf(generation - 1)).toBe(401)
+test('a map of HAProxy that was emptied by hand is filled again', async () => {
+  const node = await startNode()
+  try {
+    node.start()
+    await node.acked(node.order([1]))
+    await ask(node.gateway.socket, `clear map ${node.gateway.map}`)
+    await until('served again', async () => (await node.statusOf(1)) === 200)
+  } finally {
+    await node.stop()
   }
-  const tally = await clients.stop()
-  expect(tally.failed).toBe(0)
-  expect(tally.requests).toBeGreaterThan(500)
-  process.stderr.write(`rollover: ${tally.requests} requests, ${tally.failed} failed\n`)
-})
-
-test('a long request survives the swap of its key, and counts as in flight meanwhile', async () => {
-  await node.acked(node.order([11, 12], { floor: 11 }))
-  const headers = { 'x-api-key': sampleValue(11).reveal() }
-  const slow = fetch(`${node.gateway.url}/slow?ms=1500`, { headers })
-  await until('in flight', () =>
-    node.fleet.messages.some(
-      (m) => m.type === 'usage' && m.generations.some((g) => g.generation === 11 && g.inFlight === 1),
-    ),
-  )
-  await node.acked(node.order([12], { refuse: [11], floor: 12 }))
-  expect(await node.statusOf(11)).toBe(401)
-  const response = await slow
-  expect(response.status).toBe(200)
-  const seen = (await response.json()) as { headers: Record<string, string> }
-  expect(seen.headers['x-api-key']).toBeUndefined()
-  expect(seen.headers['x-rekey-key-id']).toBe('chat.g11')
-})
-
-test('a gateway without a key answers only its health', async () => {
-  expect((await fetch(`${node.gateway.url}/healthz`)).status).toBe(200)
-  expect((await fetch(node.gateway.url)).status).toBe(401)
-  expect((await fetch(node.gateway.url, { headers: { authorization: 'Basic eDp5' } })).status).toBe(401)
-})
-
-test('a restarted gateway has its keys again, and its counters go on', async () => {
-  const requestsOf12 = () => {
-    const report = node.fleet.messages.findLast((m) => m.type === 'usage')
-    return report?.generations.find((g) => g.generation === 12)?.requests ?? 0
-  }
-  const before = await until('counted', () => requestsOf12() || undefined)
-  await node.gateway.restart()
-  await until('served again', async () => (await node.statusOf(12)) === 200)
-  await until('counted on', () => requestsOf12() > before)
-})
-
-test('a map that was emptied by hand is filled again', async () => {
-  const { ask } = await import('../src/adapters/haproxy/stats-socket.ts')
-  await ask(node.gateway.socket, `clear map ${node.gateway.map}`)
-  await until('served again', async () => (await node.statusOf(12)) === 200)
-})
-
-test('a gateway that is down is said so, and the ack comes when it is back', async () => {
-  await node.gateway.kill()
-  const revision = node.order([12, 13], { floor: 12 })
-  await until('the nack', () =>
-    node.fleet.messages.some(
-      (m) => m.type === 'nack' && m.revision === revision && m.reason === 'adapter_failed',
-    ),
-  )
-  await node.gateway.start()
-  await node.acked(revision)
-  expect(await node.statusOf(13)).toBe(200)
-})
-
-test('with Vault away, a key that must die is refused at once, and the others go on', async () => {
-  node.vault.mode.away = true
-  const revision = node.order([13, 14], { refuse: [12], floor: 13 })
-  await until('refused', async () => (await node.statusOf(12)) === 401)
-  expect(await node.statusOf(13)).toBe(200)
-  node.vault.mode.away = false
-  await node.acked(revision)
-})
-
-test('SIGTERM ends the agent cleanly, and the gateway keeps its keys', async () => {
-  expect(await node.kill('SIGTERM')).toBe(0)
-  expect(await node.statusOf(13)).toBe(200)
-  expect(await node.statusOf(14)).toBe(200)
-  const kept = [...node.logs(), await readFile(join(node.dir, 'state', 'journal-chat.json'), 'utf8')].join(
-    '\n',
-  )
-  for (let generation = 1; generation <= 14; generation += 1)
-    expect(kept).not.toContain(sampleValue(generation).reveal())
-  expect((await stat(join(node.dir, 'state', 'node.key'))).mode & 0o777).toBe(0o600)
-  await expect(access(join(node.dir, 'token'))).rejects.toThrow()
 })

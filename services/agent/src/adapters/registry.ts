@@ -1,17 +1,34 @@
 import { z } from 'zod'
-import { FileConfig, fileAdapter } from './file/adapter.ts'
-import { HaproxyConfig, haproxyAdapter } from './haproxy/adapter.ts'
+import type { AdapterDefinition } from './definition.ts'
+import { fileDefinition } from './file/adapter.ts'
+import { haproxyDefinition } from './haproxy/adapter.ts'
 import type { NodeAdapter } from './node-adapter.ts'
+import { subrequestDefinition } from './subrequest/adapter.ts'
 
-/** One line per kind; the folder has the same name. */
-export const adapterConfig = z.discriminatedUnion('kind', [HaproxyConfig, FileConfig])
+/** One line per kind, and one in `adapterConfig`; the folder has the same name. */
+const DEFINITIONS = {
+  file: fileDefinition,
+  haproxy: haproxyDefinition,
+  subrequest: subrequestDefinition,
+}
+
+export const adapterConfig = z.discriminatedUnion('kind', [
+  fileDefinition.config,
+  haproxyDefinition.config,
+  subrequestDefinition.config,
+])
 export type AdapterConfig = z.infer<typeof adapterConfig>
 
-export function makeAdapter(config: AdapterConfig): NodeAdapter {
-  switch (config.kind) {
-    case 'haproxy':
-      return haproxyAdapter(config)
-    case 'file':
-      return fileAdapter(config)
-  }
-}
+/** The definition of a configuration's own kind, which its configuration fits by construction. */
+const definitionOf = (config: AdapterConfig) =>
+  DEFINITIONS[config.kind] as unknown as AdapterDefinition<typeof adapterConfig>
+
+export const makeAdapter = (config: AdapterConfig): NodeAdapter => definitionOf(config).make(config)
+
+export const claimsOf = (config: AdapterConfig): string[] => [
+  `credential ${config.credential}`,
+  ...definitionOf(config).claims(config),
+]
+
+export const resolvedAdapter = (config: AdapterConfig, at: (path: string) => string): AdapterConfig =>
+  definitionOf(config).resolved(config, at)

@@ -3,6 +3,7 @@ import { type AcceptedValue, bundleParts, type Probe, type Secret } from '@rekey
 import { readIfPresent, writeDurably } from '@rekey/runtime'
 import { z } from 'zod'
 import { bearerTry } from '../bearer-try.ts'
+import { defineAdapter } from '../definition.ts'
 import type { NodeAdapter } from '../node-adapter.ts'
 import { mtlsTry } from './mtls-try.ts'
 import { holdsPair, sweepPair, writePair } from './pair.ts'
@@ -161,3 +162,16 @@ export function fileAdapter(config: FileConfig): NodeAdapter {
     async close() {},
   }
 }
+
+export const fileDefinition = defineAdapter({
+  config: FileConfig,
+  claims: ({ path }) => [`path ${path}`],
+  resolved: ({ path, appRole, mtls, shown, ...rest }, at) => ({
+    ...rest,
+    path: at(path),
+    ...(appRole && { appRole: { ...appRole, roleIdFile: at(appRole.roleIdFile) } }),
+    ...(mtls && { mtls: { ...mtls, ...(mtls.caFile !== undefined && { caFile: at(mtls.caFile) }) } }),
+    ...(shown && { shown: { ...shown, ...(shown.caFile !== undefined && { caFile: at(shown.caFile) }) } }),
+  }),
+  make: fileAdapter,
+})

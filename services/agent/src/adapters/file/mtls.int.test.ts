@@ -8,9 +8,8 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { withToken } from '@rekey/backend-vault'
 import { bundleText, Secret } from '@rekey/contracts'
-import { ensureHaproxy } from '@rekey/local'
+import { ensureHaproxy, freePort } from '@rekey/local'
 import { expect, inject, onTestFinished, test } from 'vitest'
-import { freePort } from '../../../test/gateway.ts'
 import { fileAdapter } from './adapter.ts'
 
 const { vaultAddr, vaultRootToken } = inject('stack')

@@ -1,10 +1,11 @@
-import { createHash } from 'node:crypto'
-import type { AcceptedValue, Usage } from '@rekey/contracts'
+import type { Usage } from '@rekey/contracts'
 import { z } from 'zod'
 import { bearerTry } from '../bearer-try.ts'
+import { defineAdapter } from '../definition.ts'
+import { entriesOf, entriesOfGraves, generationOf, without } from '../key-map.ts'
 import type { NodeAdapter } from '../node-adapter.ts'
-import { generationOf, isTable, parseTable, parseUptimeMs } from './answers.ts'
-import { checkKeyId, type Entries, haproxyMap } from './map.ts'
+import { isTable, parseTable, parseUptimeMs } from './answers.ts'
+import { haproxyMap } from './map.ts'
 import { ask, StatsSocketError } from './stats-socket.ts'
 import { lastUseAgeMs, readClients } from './table.ts'
 
@@ -32,15 +33,6 @@ export const HaproxyConfig = z.strictObject({
 })
 export type HaproxyConfig = z.infer<typeof HaproxyConfig>
 
-function entriesOf(accept: AcceptedValue[]): Entries {
-  return new Map(
-    accept.map(({ keyId, value }) => [
-      createHash('sha256').update(value.reveal()).digest('hex'),
-      checkKeyId(keyId),
-    ]),
-  )
-}
-
 /** Swaps keys in HAProxy's memory: no reload, no dropped connection. HAProxy sees only hashes of them. */
 export function haproxyAdapter(config: HaproxyConfig): NodeAdapter {
   const { socket, map, credential, graveyard } = config
@@ -52,12 +44,7 @@ export function haproxyAdapter(config: HaproxyConfig): NodeAdapter {
     apply: (accept) => keys.swap(entriesOf(accept)),
     holds: (accept) => keys.holds(entriesOf(accept)),
     async drop(generations) {
-      const entries = await keys.entries()
-      for (const [hash, keyId] of entries) {
-        const generation = generationOf(keyId, credential)
-        if (generation !== undefined && generations.includes(generation)) entries.delete(hash)
-      }
-      await keys.swap(entries)
+      await keys.swap(without(await keys.entries(), credential, generations))
     },
     tryValue: (value) => bearerTry(config.probeUrl, value),
     async usage() {
@@ -91,10 +78,24 @@ function noticesKnocks(config: HaproxyConfig, map: string): Required<Pick<NodeAd
     async bury(graves) {
       // A gateway that is configured as before this release has neither; half of it counts nothing.
       if (!(await dead.isThere()) || (await knocks()) === undefined) return false
-      const entries = new Map(graves.map(({ digest, keyId }) => [digest, checkKeyId(keyId)]))
+      const entries = entriesOfGraves(graves)
       if (!(await dead.holds(entries))) await dead.swap(entries)
       return true
     },
     knocks,
   }
 }
+
+export const haproxyDefinition = defineAdapter({
+  config: HaproxyConfig,
+  claims: ({ map, graveyard }) =>
+    [map, graveyard].flatMap((name) => (name === undefined ? [] : [`map ${name}`])),
+  resolved: (config, at) => ({
+    ...config,
+    socket: at(config.socket),
+    // `map` names the map to HAProxy, so it stays as written.
+    mapFile: at(config.mapFile ?? config.map),
+    ...(config.graveyard !== undefined && { graveyardFile: at(config.graveyardFile ?? config.graveyard) }),
+  }),
+  make: haproxyAdapter,
+})

@@ -58,13 +58,6 @@ export function parseUptimeMs(answer: string): number | undefined {
   return found ? Number(found[1]) * 1_000 : undefined
 }
 
-/** Key ids are `<credential>.g<generation>`. */
-export function generationOf(keyId: string, credential: string): number | undefined {
-  if (!keyId.startsWith(`${credential}.g`)) return undefined
-  const rest = keyId.slice(credential.length + 2)
-  return /^[1-9]\d{0,9}$/.test(rest) ? Number(rest) : undefined
-}
-
 /** Keys of the tables by client are `<key id>@<address>`; an IPv4 address on an IPv6 socket is said as what it is. */
 export function clientOf(key: string): { keyId: string; address: string } | undefined {
   const at = key.indexOf('@')

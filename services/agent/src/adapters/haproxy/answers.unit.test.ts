@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import {
   clientOf,
-  generationOf,
   mapText,
   parseMap,
   parseMapText,
@@ -59,16 +58,5 @@ describe('answers of HAProxy', () => {
   test('uptime is in whole seconds', () => {
     expect(parseUptimeMs('Name: HAProxy\nUptime: 0d 0h00m07s\nUptime_sec: 7\nMemmax_MB: 0\n')).toBe(7_000)
     expect(parseUptimeMs('')).toBeUndefined()
-  })
-
-  test.each([
-    ['chat.g1', 1],
-    ['chat.g12', 12],
-    ['chat.g0', undefined],
-    ['chat.g1x', undefined],
-    ['chat2.g1', undefined],
-    ['chat', undefined],
-  ])('the generation of the key id %s is %s', (keyId, generation) => {
-    expect(generationOf(keyId, 'chat')).toBe(generation)
   })
 })

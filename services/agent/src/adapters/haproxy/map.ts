@@ -1,19 +1,7 @@
 import { readIfPresent, writeDurably } from '@rekey/runtime'
+import { type Entries, sameEntries } from '../key-map.ts'
 import { mapText, parseMap, parseMapText, parsePreparedVersion } from './answers.ts'
 import { ask, StatsSocketError, tell } from './stats-socket.ts'
-
-/** Hash of a value → key id. */
-export type Entries = Map<string, string>
-
-/** Key ids become a part of command lines on the stats socket. */
-export function checkKeyId(keyId: string): string {
-  if (!/^[A-Za-z0-9._-]{1,127}$/.test(keyId))
-    throw new StatsSocketError('a key id has characters out of range')
-  return keyId
-}
-
-const same = (a: Entries, b: Entries) =>
-  a.size === b.size && [...a].every(([hash, keyId]) => b.get(hash) === keyId)
 
 /** One map of HAProxy: in its memory, and in the file that it reads when it starts. */
 export function haproxyMap({ socket, map, file }: { socket: string; map: string; file: string }) {
@@ -28,7 +16,9 @@ export function haproxyMap({ socket, map, file }: { socket: string; map: string;
     },
     async holds(entries: Entries): Promise<boolean> {
       const onDisk = parseMapText((await readIfPresent(file)) ?? '')
-      return same(onDisk, entries) && same(parseMap(await ask(socket, `show map ${map}`)), entries)
+      return (
+        sameEntries(onDisk, entries) && sameEntries(parseMap(await ask(socket, `show map ${map}`)), entries)
+      )
     },
     async entries(): Promise<Entries> {
       return parseMap(await ask(socket, `show map ${map}`))

@@ -1,5 +1,6 @@
 import type { ClientUse } from '@rekey/contracts'
-import { clientOf, generationOf, isTable, type KeyCounters, parseTable } from './answers.ts'
+import { generationOf } from '../key-map.ts'
+import { clientOf, isTable, type KeyCounters, parseTable } from './answers.ts'
 import { ask } from './stats-socket.ts'
 
 /** The `expire` of the stick tables in examples/haproxy: HAProxy allows at most 24.8 days. */

@@ -1,0 +1,90 @@
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { digestOf } from '../adapters/key-map.ts'
+import { adminServer } from './admin.ts'
+import { Keys } from './keys.ts'
+import { questionServer } from './questions.ts'
+import { Uses } from './uses.ts'
+
+let dir: string
+let keys: Keys
+let servers: Server[]
+let admin: string
+let question: string
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'rekey-admin-'))
+  keys = await Keys.load(join(dir, 'keys.json'))
+  const uses = new Uses({ longestMs: 1_000, now: () => performance.now() })
+  servers = [adminServer(keys, uses), questionServer(keys, uses)]
+  const [first, second] = await Promise.all(
+    servers.map(async (server) => {
+      server.listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    }),
+  )
+  admin = first ?? ''
+  question = second ?? ''
+})
+afterEach(async () => {
+  for (const server of servers) {
+    server.close()
+    server.closeAllConnections()
+  }
+  await rm(dir, { recursive: true, force: true })
+})
+
+const put = (path: string, body: unknown) =>
+  fetch(admin + path, { method: 'PUT', body: JSON.stringify(body) }).then((r) => r.status)
+const asked = (headers: Record<string, string>) =>
+  fetch(question, { headers }).then((r) => [r.status, r.headers.get('x-rekey-key-id')])
+
+const [LIVE, DEAD] = ['a-live-key', 'a-dead-key']
+
+test('what the agent put is what is accepted, in both ways in which clients send a key', async () => {
+  expect(await asked({ 'x-api-key': LIVE })).toEqual([401, null])
+  expect(await put('/credentials/chat/keys', { [digestOf(LIVE)]: 'chat.g2' })).toBe(204)
+  for (const headers of [{ 'x-api-key': LIVE }, { authorization: `Bearer ${LIVE}` }])
+    expect(await asked(headers)).toEqual([200, 'chat.g2'])
+  expect(await asked({ authorization: `Basic ${LIVE}` })).toEqual([401, null])
+  expect(await asked({})).toEqual([401, null])
+
+  const again = await Keys.load(join(dir, 'keys.json'))
+  expect(again.find(digestOf(LIVE))).toEqual({ part: 'keys', keyId: 'chat.g2' })
+  expect(await readFile(join(dir, 'keys.json'), 'utf8')).not.toContain(LIVE)
+})
+
+test('credentials keep out of each other’s way', async () => {
+  await put('/credentials/chat/keys', { [digestOf(LIVE)]: 'chat.g2' })
+  await put('/credentials/chat-2/keys', { [digestOf(DEAD)]: 'chat-2.g1' })
+  await put('/credentials/chat-2/keys', {})
+  expect(await asked({ 'x-api-key': LIVE })).toEqual([200, 'chat.g2'])
+  expect(await asked({ 'x-api-key': DEAD })).toEqual([401, null])
+})
+
+test('a dead key is refused as any other string, and noticed; one that is accepted again is no dead one', async () => {
+  await put('/credentials/chat/graves', { [digestOf(DEAD)]: 'chat.g1' })
+  expect(await asked({ 'x-api-key': DEAD, 'x-rekey-client': '::ffff:10.0.0.7' })).toEqual([401, null])
+  const report = await fetch(`${admin}/credentials/chat/uses`).then((r) => r.json())
+  expect(report).toMatchObject({ keys: [], knocks: [{ keyId: 'chat.g1', address: '10.0.0.7', requests: 1 }] })
+  await put('/credentials/chat/keys', { [digestOf(DEAD)]: 'chat.g1' })
+  expect(await asked({ 'x-api-key': DEAD })).toEqual([200, 'chat.g1'])
+})
+
+test('what is not understood changes nothing, and is said', async () => {
+  await put('/credentials/chat/keys', { [digestOf(LIVE)]: 'chat.g2' })
+  expect(await put('/credentials/chat/keys', { nonsense: 'chat.g2' })).toBe(400)
+  expect(await put('/credentials/chat/keys', { [digestOf(DEAD)]: 'a\nb' })).toBe(400)
+  expect(await put('/credentials/chat/keys', 'x'.repeat(2 * 1024 * 1024))).toBe(400)
+  expect(await put('/credentials/chat/uses', {})).toBe(405)
+  expect(await put('/credentials/../keys', {})).toBe(404)
+  expect(await fetch(`${admin}/credentials/chat/keys`).then((r) => r.json())).toEqual({
+    [digestOf(LIVE)]: 'chat.g2',
+  })
+})
