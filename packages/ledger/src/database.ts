@@ -44,6 +44,9 @@ export function connectDatabase(
   })
   // A lost idle connection is replaced at the next query.
   pool.on('error', () => undefined)
+  // The pool stops listening before whoever asked for the connection can begin. A server that ends in that moment would end
+  // the process; like this the next query says so.
+  pool.on('connect', (client) => client.on('error', () => undefined))
   return {
     pool,
     format,
