@@ -100,6 +100,7 @@ export async function givenPair(url: string): Promise<PairUnderTest> {
       throttle: () => proxy.arm('every', { kind: 'answer', bytes: FULL }),
       down: () => proxy.arm('every', { kind: 'lose-request' }),
       heal: () => proxy.heal(),
+      requests: () => proxy.count,
     },
     sent: () => Buffer.concat(sent).toString('latin1'),
     async close() {

@@ -75,6 +75,7 @@ export async function brokenWays({
       loseReply: http.loseReply,
       loseRequest: http.loseRequest,
       meanwhile: http.meanwhile,
+      requests: http.requests,
       hang() {
         http.hang()
         database.arm('every', { kind: 'hang' })

@@ -47,6 +47,22 @@ export type AuthorityUnderTest = {
 
 export type Given = () => AuthorityUnderTest
 
+/**
+ * The requests of what a kit does, one after the other: the 1st, the 2nd, … A test for the nth is without substance where one
+ * before it found that there are not so many, and on a server that lets one wait it would take long.
+ */
+export function eachRequest(most: number) {
+  let there = most
+  return {
+    numbers: Array.from({ length: most }, (_, index) => index + 1),
+    isThere: (nth: number) => nth <= there,
+    /** What the test for the nth found: so many requests there were. */
+    counted(nth: number, requests: number) {
+      if (requests < nth) there = Math.min(there, nth - 1)
+    },
+  }
+}
+
 type Verb = 'install' | 'suspend' | 'reinstate' | 'revoke' | 'list' | 'mint' | 'keep' | 'discard'
 
 /** A verb that not every authority has; one that it has not fails loudly. */

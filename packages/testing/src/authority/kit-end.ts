@@ -1,7 +1,15 @@
 import { describe, expect, test } from 'vitest'
 import { safeErrorOf } from '../leak.ts'
 import { untilSettled } from '../store/given.ts'
-import { type AuthorityUnderTest, type Given, on, ourValue, secretIn, settlesTo } from './given.ts'
+import {
+  type AuthorityUnderTest,
+  eachRequest,
+  type Given,
+  on,
+  ourValue,
+  secretIn,
+  settlesTo,
+} from './given.ts'
 import { fill, valueFor } from './values.ts'
 
 export function testEnding(given: Given): void {
@@ -111,24 +119,24 @@ export function testEnding(given: Given): void {
       }
     })
 
-    test.each([1, 2, 3, 4, 5, 6, 7, 8])(
-      'is not undone by an installation paused before its request %i',
-      async (nth) => {
-        const { authority, another, faults } = given()
-        const value = await valueFor(given(), 1)
-        let revoked = false
-        faults.meanwhile(nth, async () => {
-          revoked = true
-          await on(another).revoke(1)
-        })
-        await untilSettled(() => on(authority).install(value)).catch((error: unknown) =>
-          expect(error).toMatchObject({ code: 'not_allowed_now' }),
-        )
-        faults.heal()
-        if (!revoked) await on(another).revoke(1)
-        await settlesTo(given(), value, 'refused')
-      },
-    )
+    const each = eachRequest(8)
+    test.each(each.numbers)('is not undone by an installation paused before its request %i', async (nth) => {
+      if (!each.isThere(nth)) return
+      const { authority, another, faults } = given()
+      const value = await valueFor(given(), 1)
+      let revoked = false
+      faults.meanwhile(nth, async () => {
+        revoked = true
+        await on(another).revoke(1)
+      })
+      await untilSettled(() => on(authority).install(value)).catch((error: unknown) =>
+        expect(error).toMatchObject({ code: 'not_allowed_now' }),
+      )
+      each.counted(nth, faults.requests())
+      faults.heal()
+      if (!revoked) await on(another).revoke(1)
+      await settlesTo(given(), value, 'refused')
+    })
 
     test('ends what was suspended, and nothing that comes late revives it', async ({ skip }) => {
       const { authority, another } = given()

@@ -20,6 +20,8 @@ export type StoreFaults = {
   /** Every answer is a success whose body is the sent text, broken off in its middle. */
   garble(): void
   heal(): void
+  /** Requests since a fault was armed. */
+  requests(): number
 }
 
 /** Faults for a store that speaks HTTP through a fault proxy; `throttled` is how its server says so. */
@@ -50,5 +52,6 @@ export function proxyFaults(
         body: brokenOff,
       }),
     heal: () => proxy.heal(),
+    requests: () => proxy.count,
   }
 }

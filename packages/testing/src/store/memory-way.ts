@@ -33,6 +33,7 @@ export function memoryWay(): MemoryWay {
       echo: () => arm('bad'),
       garble: () => arm('bad'),
       heal: () => arm(undefined),
+      requests: () => count,
     },
     get count() {
       return count
