@@ -12,7 +12,7 @@ import { type OutboundWorld, startOutboundWorld } from './outbound-world.ts'
 import { startStoreReaders } from './store-readers.ts'
 
 /** Rotations of each; the last one is in a hurry. */
-const TURNS = process.env.REKEY_DEEP ? 20 : 4
+const TURNS = process.env.REKEY_DEEP ? 20 : 3
 
 let world: OutboundWorld | undefined
 afterEach(async () => {
