@@ -1,5 +1,6 @@
 import { core } from './figures/core.ts'
 import { exposure } from './figures/exposure.ts'
+import { fleet } from './figures/fleet.ts'
 import { footprint } from './figures/footprint.ts'
 import { kinds } from './figures/kinds.ts'
 import { lane } from './figures/lane.ts'
@@ -33,6 +34,7 @@ export const FIGURES = {
   kinds,
   quota,
   exposure,
+  fleet,
   month,
 } satisfies Record<string, (bench: Bench) => Promise<Figure>>
 export type FigureName = keyof typeof FIGURES

@@ -65,3 +65,13 @@ function read(pid: number): { parent: number; ticks: number; endedTicks: number 
 export function parentOf(pid: number): number | undefined {
   return read(pid)?.parent
 }
+
+/** What of a process is in memory now. Linux only. */
+export function residentBytes(pid: number): number | undefined {
+  try {
+    const found = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+    return found ? Number(found[1]) * 1_024 : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net'
-import { nowMs } from './clock.ts'
+import { nowMs } from '../nodes/clock.ts'
+import type { Place } from '../nodes/doors.ts'
 
-export type Place = { port: number; name: string }
 export type Answer = { accepted: boolean; at: number }
 
 /**

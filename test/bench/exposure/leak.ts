@@ -2,11 +2,14 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { connectVault, vaultReader } from '@rekey/backend-vault'
 import { type Clients, startClients } from '@rekey/platform'
-import { nowMs, wallOffsetMs } from './clock.ts'
-import type { Place } from './knocks.ts'
-import type { Stage } from './stage.ts'
+import type { Cpu } from '../cpu.ts'
+import { callsOf } from '../nodes/calls.ts'
+import { nowMs, wallOffsetMs } from '../nodes/clock.ts'
+import type { Place } from '../nodes/doors.ts'
+import type { Stage } from '../nodes/stage.ts'
+import type { LeakVault } from '../nodes/vault.ts'
+import type { ProberCalls } from './prober.ts'
 import { type Step, stepsOf } from './steps.ts'
-import type { LeakVault } from './vault.ts'
 
 export const ORDERS = ['contain', 'expedite'] as const
 export type Order = (typeof ORDERS)[number]
@@ -23,9 +26,21 @@ export type Leak = Exposure & {
   requests: { ok: number; failed: number; failures: string[] } | undefined
 }
 
+/** A stage with somebody who has the value that leaks. */
+export type LeakStage = Stage & { prober: ReturnType<typeof callsOf<ProberCalls>>; used: Cpu }
+
+export function withProber(stage: Stage, vault: LeakVault): LeakStage {
+  const { roleIdFile, secretIdFile } = vault.identity('prober')
+  const process = stage.child('prober', new URL('prober.ts', import.meta.url), {
+    VAULT_ROLE_ID_FILE: roleIdFile,
+    VAULT_SECRET_ID_FILE: secretIdFile,
+  })
+  return { ...stage, prober: callsOf<ProberCalls>(process), used: stage.cpu(process) }
+}
+
 /** Rekey is told of a leak, by its API. */
-export async function leak(stage: Stage, order: Order, clients: () => Clients): Promise<Leak> {
-  const { control, credential, path, prober, places, cpu } = stage
+export async function leak(stage: LeakStage, order: Order, clients: () => Clients): Promise<Leak> {
+  const { control, credential, path, prober, places, used } = stage
   const generation = await prober('steal', path)
   // Who is contained fails until there is a next value: that is what the order says, so nobody counts it.
   const load = order === 'expedite' ? clients() : undefined
@@ -33,12 +48,12 @@ export async function leak(stage: Stage, order: Order, clients: () => Clients): 
     while (load && load.tally.ok < 5) await delay(10)
     await stage.heard()
     await prober('start', places.rekey)
-    cpu.lap()
+    used.lap()
     const sentAt = nowMs()
     const { rotation } = await control[order](credential, 'it leaked', [generation])
     const answeredAt = nowMs()
     const seen = await prober('seen', undefined)
-    const used = cpu.lap()
+    const cpu = used.lap()
     const entries = await stage.closed(rotation)
     const tally = await load?.stop()
     return {
@@ -50,7 +65,7 @@ export async function leak(stage: Stage, order: Order, clients: () => Clients): 
         lastAt: seen.last,
         wallOffsetMs: wallOffsetMs(),
       }),
-      cpu: used,
+      cpu,
       requests: tally && { ok: tally.ok, failed: tally.failed, failures: tally.failures },
     }
   } finally {
@@ -59,7 +74,7 @@ export async function leak(stage: Stage, order: Order, clients: () => Clients): 
 }
 
 /** The same, done bare. */
-export async function bareLeakOnce({ prober, bare, places }: Stage, order: Order): Promise<Exposure> {
+export async function bareLeakOnce({ prober, bare, places }: LeakStage, order: Order): Promise<Exposure> {
   await prober('steal', await bare.prepare())
   await prober('start', places.bare)
   const began = await bare[order]()

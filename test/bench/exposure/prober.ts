@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { connectVault, vaultReader } from '@rekey/backend-vault'
-import { serve } from './calls.ts'
-import { Knocks, type Place } from './knocks.ts'
+import { serve } from '../nodes/calls.ts'
+import type { Place } from '../nodes/doors.ts'
+import { Knocks } from './knocks.ts'
 import { type Seen, vigil } from './vigil.ts'
 
 /** Somebody who has the value that leaks: with an identity of its own, in a process of its own. */

@@ -7,10 +7,11 @@ import {
   leak,
   ORDERS,
   type Order,
+  withProber,
 } from '../exposure/leak.ts'
-import { setStage } from '../exposure/stage.ts'
-import { startVault } from '../exposure/vault.ts'
 import { type AgentSeen, watchVaultAgent } from '../exposure/vault-agent.ts'
+import { setStage } from '../nodes/stage.ts'
+import { startVault } from '../nodes/vault.ts'
 import type { Figure, Table } from '../report.ts'
 import { digits, median, percentile } from '../statistics.ts'
 
@@ -33,7 +34,7 @@ export async function exposure({ servers, quick, runs, say }: Bench): Promise<Fi
     const cells: Cell[] = []
     for (const nodes of sizes) {
       say(`exposure: ${nodes} nodes`)
-      const stage = await setStage(servers, vault, nodes, say)
+      const stage = withProber(await setStage(servers, vault, nodes, say), vault)
       const clients = clientsOf(stage.places.rekey, stage.path, vault)
       try {
         for (const order of ORDERS) {

@@ -8,8 +8,13 @@ import type { Door } from './doors.ts'
 /** What the floor tells a node: lines of JSON over one TLS connection that stays open. */
 export type BareOrder =
   | { type: 'hold'; generation: number; path: string; nonce: string }
-  | { type: 'refuse'; generation: number }
-export type BareProof = { node: string; generation: number; signature: string }
+  /** Proves once more what it holds. */
+  | { type: 'confirm'; generation: number; nonce: string }
+  /** `answers`: it says so when it has. */
+  | { type: 'refuse'; generation: number; answers: boolean }
+export type BareAnswer =
+  | { node: string; generation: number; signature: string }
+  | { node: string; refused: number }
 
 /** The statement that a bare node signs: with the value alone, as the agent does. */
 export const bareStatement = (node: string, generation: number, nonce: string) => ({
@@ -44,19 +49,25 @@ export async function connectBare(
     socket.once('error', reject)
   })
   const held = new Map<string, number>()
+  const answer = (said: BareAnswer) => socket.write(`${JSON.stringify(said)}\n`)
+  const heldValue = (wanted: number) => [...held].find(([, generation]) => generation === wanted)?.[0] ?? ''
+  const taken = async ({ generation, path }: Extract<BareOrder, { type: 'hold' }>) => {
+    const value = String((await vault.kvRead('secret', path))?.data.value)
+    held.set(value, generation)
+    door.accept(held)
+    return value
+  }
   const obey = async (order: BareOrder) => {
     if (order.type === 'refuse') {
       for (const [value, generation] of held) if (generation === order.generation) held.delete(value)
       door.accept(held)
+      if (order.answers) answer({ node, refused: order.generation })
       return
     }
-    const { generation, path, nonce } = order
-    const read = await vault.kvRead('secret', path)
-    const value = String(read?.data.value)
-    held.set(value, generation)
-    door.accept(held)
+    const { generation, nonce } = order
+    const value = order.type === 'hold' ? await taken(order) : heldValue(generation)
     const signature = signStatement(Secret.of(value), bareStatement(node, generation, nonce))
-    socket.write(`${JSON.stringify({ node, generation, signature } satisfies BareProof)}\n`)
+    answer({ node, generation, signature })
   }
   createInterface({ input: socket }).on('line', (line) => void obey(JSON.parse(line)))
 }

@@ -4,6 +4,9 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { AcceptedValue, Secret } from '@rekey/contracts'
 import type { NodeAdapter } from './agent-code.ts'
 
+/** Where a node's door is: `http://127.0.0.1:<port>/<name>/`. */
+export type Place = { port: number; name: string }
+
 /** What one node serves, over HTTP: an endpoint that takes a request if its bearer value is accepted now. */
 export class Door {
   /** Values, with their generations. */

@@ -1,6 +1,9 @@
+import diagnostics from 'node:diagnostics_channel'
+import type { ClientRequest } from 'node:http'
 import { createLogger } from '@rekey/runtime'
 import { connectBare } from './bare-node.ts'
 import { serve } from './calls.ts'
+import { nowMs } from './clock.ts'
 import { Door, serveDoors } from './doors.ts'
 import { type Heard, PlayedNode } from './played-node.ts'
 
@@ -11,11 +14,16 @@ export type FarmCalls = {
   join(nodes: { node: string; token: string }[]): Promise<void>
   port(): Promise<number>
   connectBare(port: number): Promise<void>
+  /** Requests to Vault since it was last asked for. */
+  vaultCalls(): Promise<number>
+  /** When nodes were connected since it was last asked for. */
+  connectedAt(): Promise<number[]>
   /** What was told and answered since it was last asked for, by revision. */
   heard(): Promise<Heard>
 }
 
 const AT_ONCE = 8
+const LOOK_MS = 20
 const environment = (name: string) => {
   const value = process.env[name]
   if (value === undefined) throw new Error(`${name} is not set`)
@@ -25,6 +33,7 @@ const environment = (name: string) => {
 const doors = new Map<string, Door>()
 const nodes: PlayedNode[] = []
 const heard: Heard = {}
+const connectedAt: number[] = []
 const around = {
   fleet: {
     url: environment('FLEET_URL'),
@@ -38,6 +47,23 @@ const around = {
 }
 const port = await serveDoors(doors)
 
+let asked = 0
+const vaultHost = new URL(around.vaultAddr).host
+diagnostics.subscribe('http.client.request.start', (message) => {
+  const { request } = message as { request: ClientRequest }
+  if (request.getHeader('host') === vaultHost) asked++
+})
+
+const sessions = new Map<PlayedNode, number>()
+setInterval(() => {
+  for (const node of nodes) {
+    const { session } = node
+    if (session === undefined || session === sessions.get(node)) continue
+    sessions.set(node, session)
+    connectedAt.push(nowMs())
+  }
+}, LOOK_MS)
+
 serve({
   async join(joining) {
     await each(joining, async ({ node, token }) => {
@@ -45,7 +71,8 @@ serve({
       doors.set(node, door)
       nodes.push(await PlayedNode.join({ node, token }, door, around, heard))
     })
-    while (!nodes.every((node) => node.isConnected)) await new Promise((resolve) => setTimeout(resolve, 20))
+    while (nodes.some(({ session }) => session === undefined))
+      await new Promise((resolve) => setTimeout(resolve, 20))
   },
   port: async () => port,
   connectBare: (bare) =>
@@ -54,6 +81,12 @@ serve({
       doors.set(`bare-${node}`, door)
       await connectBare(bare, node, identity, vault, door)
     }),
+  async vaultCalls() {
+    const calls = asked
+    asked = 0
+    return calls
+  },
+  connectedAt: async () => connectedAt.splice(0),
   async heard() {
     const told = { ...heard }
     for (const revision of Object.keys(told)) delete heard[Number(revision)]

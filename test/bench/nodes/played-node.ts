@@ -132,8 +132,9 @@ export class PlayedNode {
     return played
   }
 
-  get isConnected(): boolean {
-    return this.#link.session !== undefined
+  /** With the fleet; undefined: it is not connected. */
+  get session(): number | undefined {
+    return this.#link.session
   }
 
   /** Counters, as an agent sends them. Those of a real fleet do not all come in the same moment either. */

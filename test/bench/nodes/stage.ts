@@ -7,20 +7,19 @@ import { connectVault, type VaultClient } from '@rekey/backend-vault'
 import { ControlClient } from '@rekey/cli'
 import { Secret } from '@rekey/contracts'
 import type { JournalEntry } from '@rekey/ledger'
-import { freePort } from '@rekey/local'
-import { startPlatform } from '@rekey/platform'
-import { Cpu } from '../cpu.ts'
-import { type BareLeak, bareLeak } from '../floor/bare-leak.ts'
+import { createTopics, freePort } from '@rekey/local'
+import { type SupervisedProcess, startPlatform } from '@rekey/platform'
+import { Cpu, residentBytes } from '../cpu.ts'
 import type { Servers } from '../servers.ts'
 import { Child } from '../world/child.ts'
+import { type BareFleet, bareFleet } from './bare-fleet.ts'
 import { callsOf } from './calls.ts'
+import type { Place } from './doors.ts'
 import type { FarmCalls } from './farm.ts'
-import type { Place } from './knocks.ts'
 import type { Heard } from './played-node.ts'
-import type { ProberCalls } from './prober.ts'
 import type { LeakVault } from './vault.ts'
 
-/** Rekey's own services, played nodes, a prober, and the floor beside them. */
+/** Rekey's own services, played nodes, and the floor beside them. */
 export type Stage = {
   control: ControlClient
   credential: string
@@ -28,9 +27,19 @@ export type Stage = {
   path: string
   /** The nodes' doors, and those of the floor's nodes. */
   places: { rekey: Place[]; bare: Place[] }
-  prober: ReturnType<typeof callsOf<ProberCalls>>
-  bare: BareLeak
-  cpu: Cpu
+  bare: BareFleet
+  /** The fleet service; it is started again when it is killed. */
+  fleet: SupervisedProcess
+  /** One more process, which ends with the stage. */
+  child(name: string, main: URL, env: Record<string, string>): Child
+  /** Processor time of all processes, and of those that are named. */
+  cpu(...more: Child[]): Cpu
+  /** Of the fleet's process, before any node was there; undefined: it cannot be seen. */
+  emptyFleetBytes: number | undefined
+  /** What nodes asked of Vault since it was last asked for. */
+  vaultCalls(): Promise<number>
+  /** When each node was connected again since it was last asked for. */
+  connectedAt(): Promise<number[]>
   heard(): Promise<Heard>
   /** Resolves with the journal of a rotation that has closed. */
   closed(rotation: string): Promise<JournalEntry[]>
@@ -40,7 +49,7 @@ export type Stage = {
 const MINUTE_MS = 60_000
 /** One process cannot do the work of a thousand hosts at once; more than two have no processor of their own here. */
 const NODES_EACH = 500
-const JOINED_AT_ONCE = 100
+const JOINED_AT_ONCE = 25
 
 let stages = 0
 
@@ -73,11 +82,15 @@ async function build(
   const credential = `leaked-${id}`
   const workload = `leaky-${id}`
   const path = `bench/${credential}`
-  const dir = await mkdtemp(join(tmpdir(), 'rekey-exposure-'))
+  const isAudited = vault.kafkaBrokers.length > 0
+  // Each stage has a ledger of its own, so a chain of its own.
+  const auditTopic = `rekey.audit.${id}`
+  if (isAudited) await createTopics({ kafka: { brokers: vault.kafkaBrokers } }, [auditTopic])
+  const dir = await mkdtemp(join(tmpdir(), 'rekey-bench-'))
   closers.push(() => rm(dir, { recursive: true, force: true }))
   const platform = await startPlatform({
     servers: {
-      kafkaBrokers: [],
+      kafkaBrokers: vault.kafkaBrokers,
       // A database of its own in Redis, so that no stage meets what another one left.
       redisUrl: `${servers.redisUrl}/${stages % 16}`,
       postgresUrl: await servers.createDatabase(),
@@ -88,11 +101,9 @@ async function build(
     },
     dir,
     ports: { control: await freePort(), fleet: await freePort(), enrol: await freePort() },
-    // An emergency waits for neither: they would only share the processors.
-    leaveOut: ['auditor', 'intake'],
-    ...(process.env.DEVPROF && {
-      only: { fleet: { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${process.env.DEVPROF}` } },
-    }),
+    // An emergency waits for neither: they would only share the processors. Anything else waits until its records are on the topic.
+    leaveOut: isAudited ? ['intake'] : ['auditor', 'intake'],
+    only: { auditor: { AUDIT_TOPIC: auditTopic } },
   })
   closers.push(() => platform.stop())
   const token = Secret.of(readFileSync(platform.control.tokenFile, 'utf8').trim())
@@ -100,10 +111,10 @@ async function build(
   await control.configure([workloadDocument(workload)], true)
 
   const names = Array.from({ length: nodes }, (_, n) => `${id}-${String(n + 1).padStart(4, '0')}`)
-  const child = (name: string, main: string, env: Record<string, string>) => {
+  const child = (name: string, main: URL, env: Record<string, string>) => {
     const started = new Child({
       name,
-      main: new URL(main, import.meta.url),
+      main,
       env: { VAULT_ADDR: vault.addr, LOG_LEVEL: 'warn', ...env },
       logFile: join(dir, `${name}.log`),
     })
@@ -113,7 +124,7 @@ async function build(
   const farms = Array.from({ length: Math.ceil(nodes / NODES_EACH) }, (_, n) => {
     const farmDir = join(dir, `farm-${n}`)
     mkdirSync(farmDir, { mode: 0o700 })
-    const process = child(`nodes ${n + 1}`, 'farm.ts', {
+    const process = child(`nodes ${n + 1}`, new URL('farm.ts', import.meta.url), {
       FLEET_URL: platform.fleet.url,
       FLEET_ENROL_URL: platform.fleet.enrolUrl,
       FLEET_CA_FILE: platform.fleet.caFile,
@@ -126,9 +137,12 @@ async function build(
       names: names.slice(n * NODES_EACH, (n + 1) * NODES_EACH),
     }
   })
+  const { pid } = platform.services.fleet
+  const emptyFleetBytes = pid === undefined ? undefined : residentBytes(pid)
   let joined = 0
-  await Promise.all(
-    farms.map(async (farm) => {
+  const waiting = [...farms]
+  const joinSome = async () => {
+    for (let farm = waiting.shift(); farm; farm = waiting.shift())
       for (let at = 0; at < farm.names.length; at += JOINED_AT_ONCE) {
         const some = farm.names.slice(at, at + JOINED_AT_ONCE)
         const joining = await Promise.all(
@@ -139,10 +153,10 @@ async function build(
         )
         await farm.call('join', joining)
         joined += some.length
-        if (nodes > JOINED_AT_ONCE) say(`exposure: ${joined} of ${nodes} nodes have enrolled and joined`)
+        if (joined % 500 === 0) say(`${joined} of ${nodes} nodes have enrolled and joined`)
       }
-    }),
-  )
+  }
+  await Promise.all([joinSome(), joinSome()])
   const places: Place[] = []
   for (const farm of farms) {
     const port = await farm.call('port', undefined)
@@ -155,17 +169,13 @@ async function build(
 
   const bare = await floor(servers, vault, { nodes, path: `rekey-staging/${path}` }, closers)
   for (const farm of farms) await farm.call('connectBare', bare.port)
-  const proberProcess = child('prober', 'prober.ts', {
-    VAULT_ROLE_ID_FILE: vault.identity('prober').roleIdFile,
-    VAULT_SECRET_ID_FILE: vault.identity('prober').secretIdFile,
-  })
-  const { conductor, rotator, fleet, control: api } = platform.services
+  const { conductor, rotator, fleet, control: api, auditor } = platform.services
+  const ofServers = await servers.processes()
   return {
     control,
     credential,
     path,
     places: { rekey: places, bare: places.map(({ port, name }) => ({ port, name: `bare-${name}` })) },
-    prober: callsOf<ProberCalls>(proberProcess),
     bare,
     closed,
     async heard() {
@@ -183,14 +193,28 @@ async function build(
         }
       return all
     },
-    cpu: new Cpu([
-      ...[conductor, rotator, fleet, api].map(({ spec, pid }) => ({ name: spec.name, pid })),
-      ...(await servers.processes()),
-      { name: 'Vault', pid: vault.pid },
-      ...farms.map(({ process }) => ({ name: process.name, pid: process.pid })),
-      { name: 'prober', pid: proberProcess.pid },
-      { name: 'clients and driver', pid: process.pid },
-    ]),
+    fleet,
+    child,
+    emptyFleetBytes,
+    async vaultCalls() {
+      const calls = await Promise.all(farms.map((farm) => farm.call('vaultCalls', undefined)))
+      return calls.reduce((sum, some) => sum + some, 0)
+    },
+    async connectedAt() {
+      return (await Promise.all(farms.map((farm) => farm.call('connectedAt', undefined)))).flat()
+    },
+    cpu: (...more) =>
+      new Cpu([
+        ...[conductor, rotator, fleet, api, ...(isAudited ? [auditor] : [])].map(({ spec, pid }) => ({
+          name: spec.name,
+          pid,
+        })),
+        ...ofServers,
+        { name: 'Vault', pid: vault.pid },
+        ...farms.map(({ process }) => ({ name: process.name, pid: process.pid })),
+        ...more.map(({ name, pid }) => ({ name, pid })),
+        { name: 'clients and driver', pid: process.pid },
+      ]),
   }
 }
 
@@ -200,7 +224,7 @@ async function floor(
   vault: LeakVault,
   { nodes, path }: { nodes: number; path: string },
   closers: (() => Promise<unknown>)[],
-): Promise<BareLeak> {
+): Promise<BareFleet> {
   const as = (who: 'fleet' | 'rotator'): VaultClient => {
     const { roleIdFile, secretIdFile } = vault.identity(who)
     const client = connectVault({
@@ -213,7 +237,7 @@ async function floor(
   }
   const issuer = as('fleet')
   const issued = await issuer.pkiIssue('rekey-server', { commonName: 'localhost', ipSans: ['127.0.0.1'] })
-  const bare = await bareLeak({
+  const bare = await bareFleet({
     postgresUrl: await servers.createDatabase(),
     nodes,
     vault: as('rotator'),

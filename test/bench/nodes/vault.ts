@@ -2,9 +2,10 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type IdentityName, provision, startStack } from '@rekey/local'
 
-/** Vault, real, with Rekey's identities in it. */
+/** Vault, real, with Rekey's identities in it; and Kafka, where records of audit are written. */
 export type LeakVault = {
   addr: string
+  kafkaBrokers: string[]
   identitiesDir: string
   identity(name: IdentityName): { roleIdFile: string; secretIdFile: string }
   /** Undefined where somebody else started it. */
@@ -12,12 +13,13 @@ export type LeakVault = {
   stop(): Promise<void>
 }
 
-export async function startVault(say: (line: string) => void): Promise<LeakVault> {
-  const stack = await startStack({ only: ['vault'], onProgress: say })
+export async function startVault(say: (line: string) => void, kafka = false): Promise<LeakVault> {
+  const stack = await startStack({ only: kafka ? ['vault', 'kafka'] : ['vault'], onProgress: say })
   try {
     const { dir: identitiesDir, of } = await provision(stack)
     return {
       addr: stack.vault.addr,
+      kafkaBrokers: kafka ? stack.kafka.brokers : [],
       identitiesDir,
       identity(name) {
         const { vaultRoleIdFile, vaultSecretIdFile } = of(name)
