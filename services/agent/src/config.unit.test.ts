@@ -59,6 +59,23 @@ describe('the configuration', () => {
     ])
   })
 
+  test('so do those of a pooler, but for the host of its console', () => {
+    const admin = { host: '/run/postgresql', user: 'rekey', passwordFile: 'pooler-password' }
+    const pooler = { credential: 'shop-db', kind: 'pgbouncer', path: 'shop.ini', database: 'shop', admin }
+    expect(parse({ ...good, adapters: [pooler] }).adapters).toMatchObject([
+      {
+        path: '/etc/rekey/shop.ini',
+        admin: { ...admin, port: 6432, passwordFile: '/etc/rekey/pooler-password' },
+      },
+    ])
+    const elsewhere = { ...pooler, credential: 'b', path: 'b.ini' }
+    expect(() => parse({ ...good, adapters: [pooler, elsewhere] })).toThrow(
+      /adapters\.1: alias shop of PgBouncer/,
+    )
+    for (const database of ['pgbouncer', 'a b', 'shop.g1'])
+      expect(() => parse({ ...good, adapters: [{ ...pooler, database }] })).toThrow(/adapters\.0\.database/)
+  })
+
   test.each([
     ['an unknown field', { ...good, nodes: 'x' }, /nodes/],
     ['a node name in upper case', { ...good, node: 'GW' }, /node: use lower-case/],

@@ -16,10 +16,17 @@ import { until } from './until.ts'
 export const sampleValue = (generation: number) =>
   Secret.of(`value-of-generation-${generation}-${'x'.repeat(20)}`)
 
-/** A node with a gateway and the agent as its own process; fleet and Vault are played by this process. */
-export async function startNodeAt<G extends Gateway>(gateway: G, adapter = gateway.adapter) {
-  const fleet = await startFakeFleet({ node: 'gw-1', valueOf: sampleValue })
-  const vault = await startFakeVault({ valueOf: sampleValue })
+/** What an agent works at: a gateway, or anything else on its node that is given values. */
+type NodeSoftware = Pick<Gateway, 'adapter' | 'stop'> & { probeUrl?: string }
+
+/** A node with its software and the agent as its own process; fleet and Vault are played by this process. */
+export async function startNodeAt<S extends NodeSoftware>(
+  gateway: S,
+  adapter = gateway.adapter,
+  values = sampleValue,
+) {
+  const fleet = await startFakeFleet({ node: 'gw-1', valueOf: values })
+  const vault = await startFakeVault({ valueOf: values })
   const dir = await mkdtemp(join(tmpdir(), 'rekey-node-'))
   const configFile = join(dir, 'agent.yaml')
   const stateDir = join(dir, 'state')
@@ -83,8 +90,8 @@ export async function startNodeAt<G extends Gateway>(gateway: G, adapter = gatew
     /** What a client is answered, be it at another address of this host. */
     statusOf: (generation: number, localAddress = '127.0.0.1') =>
       new Promise<number>((resolve, reject) => {
-        const headers = { authorization: `Bearer ${sampleValue(generation).reveal()}` }
-        request(gateway.probeUrl, { headers, localAddress, agent: false }, (response) => {
+        const headers = { authorization: `Bearer ${values(generation).reveal()}` }
+        request(gateway.probeUrl ?? '', { headers, localAddress, agent: false }, (response) => {
           response.resume()
           response.on('end', () => resolve(response.statusCode ?? 0))
         })

@@ -3,18 +3,21 @@ import type { AdapterDefinition } from './definition.ts'
 import { fileDefinition } from './file/adapter.ts'
 import { haproxyDefinition } from './haproxy/adapter.ts'
 import type { NodeAdapter } from './node-adapter.ts'
+import { pgbouncerDefinition } from './pgbouncer/adapter.ts'
 import { subrequestDefinition } from './subrequest/adapter.ts'
 
 /** One line per kind, and one in `adapterConfig`; the folder has the same name. */
 const DEFINITIONS = {
   file: fileDefinition,
   haproxy: haproxyDefinition,
+  pgbouncer: pgbouncerDefinition,
   subrequest: subrequestDefinition,
 }
 
 export const adapterConfig = z.discriminatedUnion('kind', [
   fileDefinition.config,
   haproxyDefinition.config,
+  pgbouncerDefinition.config,
   subrequestDefinition.config,
 ])
 export type AdapterConfig = z.infer<typeof adapterConfig>

@@ -4,7 +4,9 @@ import { readIfPresent, writeDurably } from '@rekey/runtime'
 import { z } from 'zod'
 import { bearerTry } from '../bearer-try.ts'
 import { defineAdapter } from '../definition.ts'
+import { latestOf } from '../latest.ts'
 import type { NodeAdapter } from '../node-adapter.ts'
+import { postgresTry } from '../postgres-try.ts'
 import { mtlsTry } from './mtls-try.ts'
 import { holdsPair, sweepPair, writePair } from './pair.ts'
 import { ShownCertificate } from './shown.ts'
@@ -63,8 +65,6 @@ export const FileConfig = z
   })
 export type FileConfig = z.infer<typeof FileConfig>
 
-const latestOf = (accept: AcceptedValue[]) => accept.toSorted((a, b) => a.generation - b.generation).at(-1)
-
 export function contentOf(accept: AcceptedValue[], format: Exclude<FileConfig['format'], 'tls'>): string {
   const ordered = accept.toSorted((a, b) => a.generation - b.generation)
   if (format === 'value') {
@@ -85,12 +85,8 @@ function trialOf({
   appRole,
   mtls,
 }: FileConfig): ((value: Secret) => Promise<Probe>) | undefined {
-  // Loaded where they are used: most nodes have no business with a database or a cloud.
-  if (probe === 'postgres')
-    return async (value) => {
-      const { tryValue } = await import('@rekey/backend-postgres')
-      return (await tryValue(value, AbortSignal.timeout(TRY_MS))).verdict
-    }
+  if (probe === 'postgres') return (value) => postgresTry(value, TRY_MS)
+  // Loaded where they are used: most nodes have no business with a cloud.
   if (probe === 'aws')
     return async (value) => {
       const { tryAccessKeyValue } = await import('@rekey/backend-aws')
