@@ -17,9 +17,13 @@ export const sampleValue = (generation: number) =>
   Secret.of(`value-of-generation-${generation}-${'x'.repeat(20)}`)
 
 /** A node with a gateway and the agent as its own process; fleet and Vault are played by this process. */
-export async function startNodeAt<G extends Gateway>(gateway: G, adapter = gateway.adapter) {
-  const fleet = await startFakeFleet({ node: 'gw-1', valueOf: sampleValue })
-  const vault = await startFakeVault({ valueOf: sampleValue })
+export async function startNodeAt<G extends Gateway>(
+  gateway: G,
+  adapter = gateway.adapter,
+  value = sampleValue,
+) {
+  const fleet = await startFakeFleet({ node: 'gw-1', valueOf: value })
+  const vault = await startFakeVault({ valueOf: value })
   const dir = await mkdtemp(join(tmpdir(), 'rekey-node-'))
   const configFile = join(dir, 'agent.yaml')
   const stateDir = join(dir, 'state')
@@ -83,7 +87,7 @@ export async function startNodeAt<G extends Gateway>(gateway: G, adapter = gatew
     /** What a client is answered, be it at another address of this host. */
     statusOf: (generation: number, localAddress = '127.0.0.1') =>
       new Promise<number>((resolve, reject) => {
-        const headers = { authorization: `Bearer ${sampleValue(generation).reveal()}` }
+        const headers = { authorization: `Bearer ${value(generation).reveal()}` }
         request(gateway.probeUrl, { headers, localAddress, agent: false }, (response) => {
           response.resume()
           response.on('end', () => resolve(response.statusCode ?? 0))

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { AdapterDefinition } from './definition.ts'
+import { envoyDefinition } from './envoy/adapter.ts'
 import { fileDefinition } from './file/adapter.ts'
 import { haproxyDefinition } from './haproxy/adapter.ts'
 import type { NodeAdapter } from './node-adapter.ts'
@@ -7,12 +8,14 @@ import { subrequestDefinition } from './subrequest/adapter.ts'
 
 /** One line per kind, and one in `adapterConfig`; the folder has the same name. */
 const DEFINITIONS = {
+  envoy: envoyDefinition,
   file: fileDefinition,
   haproxy: haproxyDefinition,
   subrequest: subrequestDefinition,
 }
 
 export const adapterConfig = z.discriminatedUnion('kind', [
+  envoyDefinition.config,
   fileDefinition.config,
   haproxyDefinition.config,
   subrequestDefinition.config,
