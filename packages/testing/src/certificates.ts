@@ -23,9 +23,12 @@ export async function certificateAuthority() {
     ca: `${root.toString('pem')}\n`,
     async issue(
       names: JsonGeneralNames,
-      validity: { notBefore?: Date; notAfter?: Date } = {},
+      {
+        keys: given,
+        ...validity
+      }: { notBefore?: Date; notAfter?: Date; keys?: webcrypto.CryptoKeyPair } = {},
     ): Promise<{ key: string; cert: string }> {
-      const own = await newKeys()
+      const own = given ?? (await newKeys())
       const certificate = await X509CertificateGenerator.create({
         issuer: root.subject,
         subject: '',

@@ -1,18 +1,29 @@
-import { Agent, request } from 'node:http'
+import { Agent, type OutgoingHttpHeaders, request } from 'node:http'
+import { Agent as TlsAgent, type AgentOptions as TlsAgentOptions, request as tlsRequest } from 'node:https'
 
 export type Tally = { requests: number; failed: number; statuses: Map<number | string, number> }
 
-/** Keep-alive clients that ask without a pause. The key is asked for before each request. */
-export function startClients(options: { url: string; count: number; key: (client: number) => string }) {
-  const agent = new Agent({ keepAlive: true, maxSockets: options.count })
+/** Clients that ask without a pause, on connections that they keep. The key is asked for before each request. */
+export function startClients(options: {
+  url: string
+  count: number
+  key: (client: number) => string
+  /** What else is sent with a request. */
+  headers?: (client: number) => OutgoingHttpHeaders
+  /** By TLS; `keepAlive: false` is a handshake for each request. */
+  tls?: TlsAgentOptions
+}) {
+  const kept = { keepAlive: true, maxSockets: options.count }
+  const agent = options.tls ? new TlsAgent({ ...kept, ...options.tls }) : new Agent(kept)
+  const ask = options.tls ? tlsRequest : request
   const statuses = new Map<number | string, number>()
   let going = true
 
-  const once = (key: string) =>
+  const once = (key: string, headers: OutgoingHttpHeaders = {}) =>
     new Promise<number | string>((resolve) => {
-      const outgoing = request(
+      const outgoing = ask(
         options.url,
-        { agent, headers: { authorization: `Bearer ${key}` }, timeout: 10_000 },
+        { agent, headers: { authorization: `Bearer ${key}`, ...headers }, timeout: 10_000 },
         (incoming) => {
           incoming.resume()
           incoming.on('end', () => resolve(incoming.statusCode ?? 0))
@@ -26,7 +37,7 @@ export function startClients(options: { url: string; count: number; key: (client
 
   const loops = Array.from({ length: options.count }, async (_, client) => {
     while (going) {
-      const seen = await once(options.key(client))
+      const seen = await once(options.key(client), options.headers?.(client))
       statuses.set(seen, (statuses.get(seen) ?? 0) + 1)
     }
   })

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer, type ServerResponse } from 'node:http'
+import { readFile } from 'node:fs/promises'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -49,8 +50,12 @@ export function restartable(
   }
 }
 
-export async function startModel(): Promise<{ address: string; stop(): void }> {
+/** Answers 401 to what it does not let in. */
+export async function startModel(
+  letsIn: (request: IncomingMessage) => boolean = () => true,
+): Promise<{ address: string; stop(): void }> {
   const server = createServer((request, response) => {
+    if (!letsIn(request)) return response.writeHead(401).end()
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://model')
     if (pathname === '/stream') return stream(response, Number(searchParams.get('n')))
     const answer = () => {
@@ -93,4 +98,10 @@ export function accepts(port: number): Promise<boolean> {
     })
     probe.on('error', () => resolve(false))
   })
+}
+
+/** A configuration with its variables replaced, as `envsubst` does. */
+export async function filledIn(path: string, values: Record<string, string>): Promise<string> {
+  const template = await readFile(path, 'utf8')
+  return template.replace(/\$\{([A-Z_0-9]+)\}/g, (all, name: string) => values[name] ?? all)
 }

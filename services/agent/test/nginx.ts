@@ -1,10 +1,10 @@
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ensureNginx, freePort } from '@rekey/local'
 import { stringify } from 'yaml'
 import { isServed } from '../src/unix-socket.ts'
-import { accepts, type Gateway, restartable, startModel } from './gateway.ts'
+import { accepts, filledIn, type Gateway, restartable, startModel } from './gateway.ts'
 import { AGENT } from './process.ts'
 
 const EXAMPLE = new URL('../../../examples/nginx/gateway.conf.template', import.meta.url).pathname
@@ -24,7 +24,7 @@ export async function startNginx(): Promise<Nginx> {
   const port = await freePort()
   const authorizers = await Promise.all([1, 2].map((number) => authorizerIn(dir, number)))
   const [first, second] = authorizers
-  const gateway = await filledIn({
+  const gateway = await filledIn(EXAMPLE, {
     GATEWAY_BIND: `127.0.0.1:${port}`,
     GATEWAY_UPSTREAM: model.address,
     AUTHORIZER_1: first?.socket ?? '',
@@ -85,9 +85,3 @@ http {
 ${gateway}
 }
 `
-
-/** As `envsubst` does. */
-async function filledIn(values: Record<string, string>): Promise<string> {
-  const template = await readFile(EXAMPLE, 'utf8')
-  return template.replace(/\$\{([A-Z_0-9]+)\}/g, (all, name: string) => values[name] ?? all)
-}

@@ -1,5 +1,5 @@
 import type { AcceptedValue } from '@rekey/contracts'
 
-/** What is presented where only one value can be: outbound, the latest. */
+/** The one that software presents which can present one only. */
 export const latestOf = (accept: AcceptedValue[]): AcceptedValue | undefined =>
   accept.toSorted((a, b) => a.generation - b.generation).at(-1)

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { AdapterDefinition } from './definition.ts'
+import { envoyDefinition } from './envoy/adapter.ts'
 import { fileDefinition } from './file/adapter.ts'
 import { haproxyDefinition } from './haproxy/adapter.ts'
 import type { NodeAdapter } from './node-adapter.ts'
@@ -8,6 +9,7 @@ import { subrequestDefinition } from './subrequest/adapter.ts'
 
 /** One line per kind, and one in `adapterConfig`; the folder has the same name. */
 const DEFINITIONS = {
+  envoy: envoyDefinition,
   file: fileDefinition,
   haproxy: haproxyDefinition,
   pgbouncer: pgbouncerDefinition,
@@ -15,6 +17,7 @@ const DEFINITIONS = {
 }
 
 export const adapterConfig = z.discriminatedUnion('kind', [
+  envoyDefinition.config,
   fileDefinition.config,
   haproxyDefinition.config,
   pgbouncerDefinition.config,

@@ -3,13 +3,14 @@ import { type AcceptedValue, bundleParts, type Probe, type Secret } from '@rekey
 import { readIfPresent, writeDurably } from '@rekey/runtime'
 import { z } from 'zod'
 import { bearerTry } from '../bearer-try.ts'
+import { checkProbe, mtlsServer, resolvedServers, shownServer } from '../certificate-probe.ts'
 import { defineAdapter } from '../definition.ts'
 import { latestOf } from '../latest.ts'
+import { mtlsTry } from '../mtls-try.ts'
 import type { NodeAdapter } from '../node-adapter.ts'
 import { postgresTry } from '../postgres-try.ts'
-import { mtlsTry } from './mtls-try.ts'
+import { ShownCertificate } from '../shown.ts'
 import { holdsPair, sweepPair, writePair } from './pair.ts'
-import { ShownCertificate } from './shown.ts'
 
 export const FileConfig = z
   .strictObject({
@@ -38,30 +39,16 @@ export const FileConfig = z
         roleIdFile: z.string().min(1),
       })
       .optional(),
-    /** Answers 2xx to who presents a certificate that it takes, and to nobody who presents none. */
-    mtls: z
-      .strictObject({ url: z.url({ protocol: /^https$/ }), caFile: z.string().min(1).optional() })
-      .optional(),
-    shown: z
-      .strictObject({
-        address: z
-          .string()
-          .regex(/^(\[[0-9a-fA-F:]+\]|[^:\s/]+):\d{1,5}$/, 'host and port, such as 127.0.0.1:8443'),
-        serverName: z.string().min(1),
-        caFile: z.string().min(1).optional(),
-      })
-      .optional(),
+    mtls: mtlsServer.optional(),
+    shown: shownServer.optional(),
   })
   .superRefine(({ probe, appRole, mtls, shown }, context) => {
-    for (const [path, kind, found] of [
+    const settings = [
       ['appRole', 'approle', appRole],
       ['mtls', 'mtls', mtls],
       ['shown', 'shown', shown],
-    ] as const) {
-      if ((probe === kind) === (found !== undefined)) continue
-      const message = `belongs to \`probe: ${kind}\`, and to nothing else`
-      context.addIssue({ code: 'custom', path: [path], message })
-    }
+    ] as const
+    checkProbe(probe, settings, context)
   })
 export type FileConfig = z.infer<typeof FileConfig>
 
@@ -166,8 +153,7 @@ export const fileDefinition = defineAdapter({
     ...rest,
     path: at(path),
     ...(appRole && { appRole: { ...appRole, roleIdFile: at(appRole.roleIdFile) } }),
-    ...(mtls && { mtls: { ...mtls, ...(mtls.caFile !== undefined && { caFile: at(mtls.caFile) }) } }),
-    ...(shown && { shown: { ...shown, ...(shown.caFile !== undefined && { caFile: at(shown.caFile) }) } }),
+    ...resolvedServers({ mtls, shown }, at),
   }),
   make: fileAdapter,
 })

@@ -7,8 +7,8 @@ import { createServer, type TlsOptions } from 'node:tls'
 import { bundleText, Secret } from '@rekey/contracts'
 import { certificateAuthority } from '@rekey/testing/certificates'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
+import { mtlsTry } from '../mtls-try.ts'
 import { FileConfig, fileAdapter } from './adapter.ts'
-import { mtlsTry } from './mtls-try.ts'
 
 type Issued = { key: string; cert: string }
 const NAME = 'shop.internal.example'
