@@ -1,4 +1,4 @@
-import { chmod, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { connect, type Server } from 'node:net'
 
 /** Whether somebody answers there. What a killed process has left behind refuses connections. */
@@ -22,10 +22,15 @@ export async function listenOn(server: Server, path: string, mode: number): Prom
   await rm(path, { force: true })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen(path, () => {
-      server.off('error', reject)
-      resolve()
-    })
+    // It has its mode from the first moment on: changed later, it would keep out who may come in, or the other way round.
+    const before = process.umask(0o777 & ~mode)
+    try {
+      server.listen(path, () => {
+        server.off('error', reject)
+        resolve()
+      })
+    } finally {
+      process.umask(before)
+    }
   })
-  await chmod(path, mode)
 }
