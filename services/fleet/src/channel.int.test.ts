@@ -30,6 +30,10 @@ beforeEach(async () => {
   ledger = new FakeLedger()
   ledger.keys.set('chat', new Map([1, 2].map((g) => [g, proofPublicKey(value(g), 'chat', g)])))
   ledger.states.set('gw-1', [stateOf(1, [1])])
+  await startFleet()
+})
+
+async function startFleet(readingMax = 500): Promise<void> {
   fleet = new Fleet({
     instance: 'test',
     host: '127.0.0.1',
@@ -37,13 +41,14 @@ beforeEach(async () => {
     enrolPort: 0,
     heartbeatMs: 200,
     reconcileMs: 100,
+    readingMax,
     tls: { ...server, ca: authority.ca },
     ledger,
     vault: withToken({ addr: 'http://127.0.0.1:1', token: Secret.of('none') }),
     log: silent,
   })
   ;({ port } = await fleet.start())
-})
+}
 
 afterEach(async () => {
   for (const agent of agents) agent.close()
@@ -126,6 +131,40 @@ describe('a session', () => {
     )
     expect(ledger.used[0]).toMatchObject({ node: 'gw-1', clients: [use] })
     expect(ledger.reports[0]).not.toHaveProperty('clients')
+  })
+
+  test('of more nodes than may read at once waits for its turn, but not to refuse a value', async () => {
+    await fleet.stop()
+    await startFleet(2)
+    const nodes: FakeAgent[] = []
+    for (const node of ['gw-1', 'gw-2', 'gw-3', 'gw-4']) {
+      ledger.states.set(node, [stateOf(1, [1])])
+      const agent = await connected(node)
+      nodes.push(agent)
+      agent.say(agent.ack(await agent.desired(1), value))
+    }
+    await until('all hold the first one', () => ledger.acks.length === 4)
+    for (const { node } of nodes) ledger.states.set(node, [stateOf(2, [1, 2])])
+    await fleet.delivery.deliver({ effect: 'widen' })
+    const told = (revision: number) =>
+      nodes.filter((a) => a.messages.some((m) => m.type === 'desired' && m.state.revision === revision))
+    await until('two are told', () => told(2).length === 2)
+    const [first, second] = told(2)
+    // Those that wait may speak of what they hold meanwhile.
+    const waiting = nodes.find((agent) => agent !== first && agent !== second)
+    const generations = [{ generation: 1, inFlight: 0, lastUseAgeMs: null, requests: 0 }]
+    waiting?.say({ type: 'usage', credential: 'chat', session: waiting.session, generations })
+    await until('the usage', () => ledger.reports.length === 1)
+    expect(told(2)).toHaveLength(2)
+
+    first?.say(first.ack(await first.desired(2), value))
+    await until('a third one is told', () => told(2).length === 3)
+    second?.close()
+    await until('all are told', () => told(2).length === 4)
+
+    for (const { node } of nodes) ledger.states.set(node, [{ ...stateOf(3, [2]), refuse: [1] }])
+    await fleet.delivery.deliver({ effect: 'narrow' })
+    await until('all that are there are told', () => told(3).length === 3)
   })
 
   test('of a node that the ledger does not know is refused', async () => {

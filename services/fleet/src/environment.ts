@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { z } from 'zod'
+import { READING_MAX } from './pace.ts'
 
 const port = z.coerce.number().int().min(0).max(65_535)
 const instanceDefault = () => `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`
@@ -27,5 +28,7 @@ export const Environment = z.object({
   /** Where the CA certificate is written for agents to trust. */
   FLEET_CA_FILE: z.string().min(1),
   FLEET_HEALTH_PORT: port.optional(),
+  /** So many nodes are told at once to read a value: what the store behind them answers in a fraction of a second. */
+  FLEET_READING_MAX: z.coerce.number().int().min(1).max(100_000).default(READING_MAX),
   HEARTBEAT_MS: z.coerce.number().int().min(100).max(60_000).default(5_000),
 })

@@ -13,6 +13,7 @@ import { enrolmentServer } from './enrolment-server.ts'
 import type { Log } from './log.ts'
 import { NodeRights } from './node-rights.ts'
 import { NodeSession } from './node-session.ts'
+import { Pace, READING_MAX } from './pace.ts'
 import { ProofKeys } from './proof-keys.ts'
 import { Sessions } from './sessions.ts'
 
@@ -23,6 +24,8 @@ export type FleetOptions = {
   enrolPort: number
   heartbeatMs: number
   reconcileMs?: number
+  /** So many nodes are told at once to read a value: those that were, and have not answered. */
+  readingMax?: number
   tls: TlsMaterial
   ledger: FleetLedger
   vault: VaultClient
@@ -50,6 +53,7 @@ export class Fleet {
   readonly #knocks: Batch<Sighting>
   readonly #proofKeys: ProofKeys
   readonly #rights: NodeRights
+  readonly #pace: Pace
   readonly #timers: NodeJS.Timeout[] = []
 
   constructor(options: FleetOptions) {
@@ -57,6 +61,7 @@ export class Fleet {
     const { counters, sessions } = this
     this.#options = options
     this.#rights = new NodeRights({ ledger, vault, log })
+    this.#pace = new Pace(options.readingMax ?? READING_MAX)
     this.delivery = new Delivery(ledger, sessions, this.#rights)
     this.#proofKeys = new ProofKeys(ledger)
     // A lost answer is got back by a new session, in which the node proves everything again.
@@ -194,6 +199,7 @@ export class Fleet {
         return true
       },
       proofKeys: this.#proofKeys,
+      pace: this.#pace,
       onAck: (ack) => this.#acks.add(ack),
       onNack: (nack) => this.#nacks.add(nack),
       onUsage: (usage) => {

@@ -28,6 +28,7 @@ async function start(): Promise<void> {
     port: env.FLEET_PORT,
     enrolPort: env.FLEET_ENROL_PORT,
     heartbeatMs: env.HEARTBEAT_MS,
+    readingMax: env.FLEET_READING_MAX,
     tls: certificate.tls,
     ledger: ledger.fleet,
     vault,

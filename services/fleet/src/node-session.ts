@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import {
   type Ack,
   AgentToFleet,
+  type DesiredState,
   type FleetToAgent,
   type Nack,
   RekeyError,
@@ -11,6 +12,7 @@ import type { NodeOrder, VerifiedAck } from '@rekey/ledger'
 import { type AckContext, ackFault, nackFault, type Sent, verifyAck } from './ack-check.ts'
 import type { CounterName, Counters } from './counters.ts'
 import type { Log } from './log.ts'
+import type { Pace } from './pace.ts'
 import { spiffeIdOf } from './peer.ts'
 import type { ProofKeys } from './proof-keys.ts'
 
@@ -35,6 +37,8 @@ export type SessionOptions = {
   /** The session is numbered now. False: a newer one of the same node is open already. */
   onOpen: (session: NodeSession) => boolean
   proofKeys: ProofKeys
+  /** For orders that make the node read a value. */
+  pace: Pick<Pace, 'free' | 'offer'>
   onAck: (ack: VerifiedAck) => void
   onNack: (nack: Nack & { node: string }) => void
   onUsage: (usage: UsageMessage & { node: string }) => void
@@ -60,6 +64,8 @@ export class NodeSession {
   readonly #sent = new Map<string, Sent>()
   /** Credentials whose dead generations the agent wants to know, with those that it was told. */
   readonly #buries = new Map<string, string>()
+  /** Credentials whose orders have waited for their turn. */
+  readonly #paced = new Set<string>()
   readonly #helloTimer: NodeJS.Timeout
   #phase: 'new' | 'opening' | 'open' | 'closed' = 'new'
   #session = 0
@@ -87,23 +93,48 @@ export class NodeSession {
     return this.#sent.get(credential)?.state.revision ?? -1
   }
 
-  /** Sends what is newer than what the node was told. */
-  push(orders: NodeOrder[]): number {
-    if (this.#phase !== 'open') return 0
-    const { wire, counters } = this.#options
-    let count = 0
+  /** Sends what is newer than what the node was told; what makes it read a value, when it is its turn. */
+  push(orders: NodeOrder[]): void {
+    if (this.#phase !== 'open') return
     for (const { dead, ...state } of orders) {
       this.#tellDead(state.credential, dead ?? [])
+      const key = this.#paceKey(state.credential)
       if (state.revision <= this.sentRevision(state.credential)) continue
-      // A fresh nonce for each: an ack of an earlier order or session cannot answer this one.
-      const sent = { state, nonce: randomBytes(18).toString('base64url'), answered: false }
-      this.#sent.set(state.credential, sent)
-      this.#send({ type: 'desired', nonce: sent.nonce, state })
-      count += 1
+      if (this.#isReading(state)) {
+        this.#paced.add(state.credential)
+        this.#options.pace.offer(key, () => this.#tell(state))
+      } else {
+        this.#options.pace.free(key)
+        this.#tell(state)
+      }
     }
-    counters.add('states_sent', count)
+  }
+
+  /** False: the node is gone, or knows as much by now. */
+  #tell(state: DesiredState): boolean {
+    if (this.#phase !== 'open' || state.revision <= this.sentRevision(state.credential)) return false
+    const { wire, counters } = this.#options
+    // A fresh nonce for each: an ack of an earlier order or session cannot answer this one.
+    const sent = { state, nonce: randomBytes(18).toString('base64url'), answered: false }
+    this.#sent.set(state.credential, sent)
+    this.#send({ type: 'desired', nonce: sent.nonce, state })
+    counters.add('states_sent')
     if (wire.bufferedBytes > BUFFERED_MAX_BYTES) wire.terminate()
-    return count
+    return true
+  }
+
+  /** It has a value to fetch. Where it has one to refuse as well, it is told at once, whatever the store is asked for. */
+  #isReading({ credential, accept, refuse }: DesiredState): boolean {
+    const before = this.#sent.get(credential)?.state
+    const isNew = (generation: number) => !before?.accept.some((known) => known.generation === generation)
+    return (
+      accept.some(({ generation }) => isNew(generation)) &&
+      refuse.every((generation) => before?.refuse.includes(generation))
+    )
+  }
+
+  #paceKey(credential: string): string {
+    return `${this.node} ${this.#session} ${credential}`
   }
 
   #tellDead(credential: string, dead: number[]): void {
@@ -144,6 +175,7 @@ export class NodeSession {
   closed(): void {
     this.#phase = 'closed'
     clearTimeout(this.#helloTimer)
+    for (const credential of this.#paced) this.#options.pace.free(this.#paceKey(credential))
   }
 
   async receive(text: string | undefined): Promise<void> {
@@ -161,8 +193,9 @@ export class NodeSession {
         return this.#nack(message)
       case 'usage':
         if (message.session !== this.#session) return this.#fault('wrong_session', message.credential)
-        // A node may speak of what it was told to hold, and of nothing else.
-        if (!this.#sent.has(message.credential)) return this.#fault('unknown_nonce', message.credential)
+        // A node may speak of what it was told to hold, or will be, and of nothing else.
+        if (!this.#sent.has(message.credential) && !this.#paced.has(message.credential))
+          return this.#fault('unknown_nonce', message.credential)
         this.#options.onUsage({ ...message, node: this.node })
         return
       case 'renew':
@@ -210,6 +243,7 @@ export class NodeSession {
     }
     const fault = ackFault(ack, context)
     if (fault || !sent) return this.#fault(fault ?? 'unknown_nonce', ack.credential)
+    this.#options.pace.free(this.#paceKey(ack.credential))
     // Before the wait below: a second copy of this ack must find the nonce used.
     sent.answered = true
     const generations = ack.proofs.map((p) => p.generation)
@@ -255,6 +289,8 @@ export class NodeSession {
       this.#fault(fault ?? 'unknown_nonce', nack.credential)
       return
     }
+    // It reads again by itself, in its own time.
+    this.#options.pace.free(this.#paceKey(nack.credential))
     // After "not any more" the node may say "again" with the same nonce.
     sent.answered = false
     this.#options.counters.add('nacks_taken')
