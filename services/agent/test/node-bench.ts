@@ -61,6 +61,9 @@ export async function startNodeAt<S extends NodeSoftware>(
       return agent
     },
     kill: (signal: NodeJS.Signals = 'SIGKILL') => agent?.kill(signal),
+    /** The agent does nothing until it is continued. */
+    pause: () => agent?.child.kill('SIGSTOP'),
+    resume: () => agent?.child.kill('SIGCONT'),
     async newToken() {
       const next = `${Date.now()}`.padStart(40, 'n')
       fleet.allowToken(next)

@@ -277,11 +277,13 @@ describe('what is set up wrong is said, with what to do about it', () => {
     ],
   ])('%s', async (_what, change, detail) => {
     showLogsOnFailure()
+    // What it starts with must not be what it is given next, nor be written again by the agent meanwhile.
+    node.pause()
     await pooler.kill()
-    // What it would start with must not be what it is given next.
     await writeFile(pooler.files.login, '')
     await writeFile(pooler.files.config, change(right))
     await pooler.start()
+    node.resume()
     const revision = node.order([15], { floor: 15 })
     expect(await nackOf(revision)).toMatchObject({
       reason: 'adapter_failed',

@@ -48,7 +48,8 @@ export function pgbouncerAdapter({ path, database, admin }: PgbouncerConfig): No
     async apply(accept) {
       declined = undefined
       const wanted = await wantedOf(accept)
-      if (!(await isWritten(wanted))) {
+      const wasWritten = await isWritten(wanted)
+      if (!wasWritten) {
         const value = latestOf(accept)?.value
         // It would take down every application at once. What works stays, and the try that follows says why.
         if (value && (await postgresTry(value)) === 'refused') {
@@ -57,11 +58,13 @@ export function pgbouncerAdapter({ path, database, admin }: PgbouncerConfig): No
         }
         // The file goes first: without it PgBouncer may not even start.
         await writeDurably(path, contentOf(database, wanted), 0o640)
-      } else if ((await differenceAt(wanted)) === undefined) return
+      }
       await onConsole(admin, async (ask) => {
+        // Also where it has the login: it may have been started with other settings since.
         const exposure = wanted && exposureOf(await ask('SHOW CONFIG'), wanted)
         if (exposure) throw new Error(exposure)
         const before = await ask('SHOW DATABASES')
+        if (wasWritten && differenceOf(before, database, wanted) === undefined) return
         // Says yes also where the file could not be read, so only what it shows then counts.
         await betweenLogins(ask, database, 'RELOAD')
         const difference = differenceOf(await ask('SHOW DATABASES'), database, wanted)
