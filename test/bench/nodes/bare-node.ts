@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline'
 import { connect } from 'node:tls'
 import type { VaultClient } from '@rekey/backend-vault'
-import { Secret, signStatement } from '@rekey/contracts'
+import { RekeyError, Secret, signStatement } from '@rekey/contracts'
 import type { Identity } from './agent-code.ts'
 import type { Door } from './doors.ts'
 
@@ -26,6 +26,19 @@ export const bareStatement = (node: string, generation: number, nonce: string) =
   boot: 'bare',
   nonce,
 })
+
+/** A store that thousands ask at once does not answer each of them in time. */
+async function untilRead(
+  vault: VaultClient,
+  path: string,
+): Promise<Awaited<ReturnType<VaultClient['kvRead']>>> {
+  for (;;)
+    try {
+      return await vault.kvRead('secret', path)
+    } catch (error) {
+      if (!RekeyError.is(error) || !error.retryable) throw error
+    }
+}
 
 /** The node's side of the floor: it obeys, and does nothing that can be left out. */
 export async function connectBare(
@@ -52,7 +65,7 @@ export async function connectBare(
   const answer = (said: BareAnswer) => socket.write(`${JSON.stringify(said)}\n`)
   const heldValue = (wanted: number) => [...held].find(([, generation]) => generation === wanted)?.[0] ?? ''
   const taken = async ({ generation, path }: Extract<BareOrder, { type: 'hold' }>) => {
-    const value = String((await vault.kvRead('secret', path))?.data.value)
+    const value = String((await untilRead(vault, path))?.data.value)
     held.set(value, generation)
     door.accept(held)
     return value
