@@ -12,6 +12,8 @@ const ITEMS_MAX = 64
 /** How many addresses one message names; and how many dead generations a node watches. */
 export const CLIENTS_MAX = 128
 export const KNOCKS_MAX = 64
+/** How many generations one report of use is about. */
+export const USAGES_MAX = 64
 export const WATCHED_MAX = 64
 /** An age beyond this is said as this. */
 export const LAST_USE_AGE_MAX_MS = 366 * 24 * 3_600_000
@@ -143,7 +145,7 @@ export const AgentToFleet = z.discriminatedUnion('type', [
     type: z.literal('usage'),
     credential: name,
     session,
-    generations: z.array(UsageReport).max(ITEMS_MAX),
+    generations: z.array(UsageReport).max(USAGES_MAX),
     /** By whom accepted generations are used. Absent: not known, or nothing to add to what was said. */
     clients: z.array(ClientUse).max(CLIENTS_MAX).optional(),
     /** Which dead generations this node would notice, and who presented one. Absent as above. */

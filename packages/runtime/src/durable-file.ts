@@ -11,6 +11,8 @@ export async function writeDurably(path: string, text: string, mode = 0o600): Pr
   await rm(temporary, { force: true })
   const file = await open(temporary, 'wx', mode)
   try {
+    // Whatever the process's umask takes away: who shall read it would be locked out.
+    await file.chmod(mode)
     await file.writeFile(text)
     await file.sync()
   } finally {

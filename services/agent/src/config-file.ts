@@ -16,9 +16,12 @@ export function parseDocument<Schema extends z.ZodType>(text: string, schema: Sc
   }
   const result = schema.safeParse(document)
   if (result.success) return result.data
-  const problems = result.error.issues.map((i) => `  ${i.path.join('.') || '(document)'}: ${i.message}`)
-  throw new ConfigError(`the configuration is not valid:\n${problems.join('\n')}`)
+  throw notValid(result.error.issues.map((i) => `${i.path.join('.') || '(document)'}: ${i.message}`))
 }
+
+/** Each problem is a line that begins with its field. */
+export const notValid = (problems: string[]): ConfigError =>
+  new ConfigError(`the configuration is not valid:\n${problems.map((problem) => `  ${problem}`).join('\n')}`)
 
 /** The text of a file, and the folder that its relative paths start at. */
 export async function readDocument(path: string): Promise<{ text: string; folder: string }> {

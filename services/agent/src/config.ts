@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
-import { adapterConfig, claimsOf, resolvedAdapter } from './adapters/registry.ts'
-import { parseDocument, readDocument } from './config-file.ts'
+import { type AdapterConfig, adapterConfig, claimsOf, resolvedAdapter } from './adapters/registry.ts'
+import { notValid, parseDocument, readDocument } from './config-file.ts'
 
 const name = z
   .string()
@@ -26,39 +26,33 @@ export const AgentConfig = z.strictObject({
   pollMs: z.number().int().min(100).max(60_000).default(1_000),
   /** How often counters are read; they are sent when they changed, and every fifth time anyway. */
   usageMs: z.number().int().min(100).max(60_000).default(1_000),
-  adapters: z
-    .array(adapterConfig)
-    .min(1)
-    .max(64)
-    .superRefine((adapters, context) => {
-      const seen = new Map<string, number>()
-      adapters.forEach((adapter, index) => {
-        for (const claim of claimsOf(adapter)) {
-          const first = seen.get(claim)
-          if (first !== undefined) {
-            context.addIssue({
-              code: 'custom',
-              path: [index],
-              message: `${claim} is taken by adapters.${first}`,
-            })
-          }
-          seen.set(claim, index)
-        }
-      })
-    }),
+  adapters: z.array(adapterConfig).min(1).max(64),
 })
 export type AgentConfig = z.infer<typeof AgentConfig>
 
 export function parseConfig(text: string, folder: string): AgentConfig {
   const config = parseDocument(text, AgentConfig)
   const at = (path: string) => resolve(folder, path)
+  const adapters = config.adapters.map((adapter) => resolvedAdapter(adapter, at))
+  refuseCollisions(adapters)
   return {
     ...config,
     fleet: { ...config.fleet, caFile: at(config.fleet.caFile) },
     ...(config.joinTokenFile === undefined ? {} : { joinTokenFile: at(config.joinTokenFile) }),
     stateDir: at(config.stateDir),
-    adapters: config.adapters.map((adapter) => resolvedAdapter(adapter, at)),
+    adapters,
   }
+}
+
+function refuseCollisions(adapters: AdapterConfig[]): void {
+  const seen = new Map<string, number>()
+  adapters.forEach((adapter, index) => {
+    for (const claim of claimsOf(adapter)) {
+      const first = seen.get(claim)
+      if (first !== undefined) throw notValid([`adapters.${index}: ${claim} is taken by adapters.${first}`])
+      seen.set(claim, index)
+    }
+  })
 }
 
 /** Relative paths are meant from the file's own folder. */

@@ -99,6 +99,17 @@ describe('the configuration', () => {
       /adapters\.1: map \/run\/keys.map/,
     ],
     [
+      'one file, written in two ways',
+      {
+        ...good,
+        adapters: [
+          { kind: 'file', credential: 'a', path: 'x.json' },
+          { kind: 'file', credential: 'b', path: '/etc/rekey/x.json' },
+        ],
+      },
+      /adapters\.1: path \/etc\/rekey\/x.json/,
+    ],
+    [
       'one map for live and dead keys',
       { ...good, adapters: [{ ...haproxy, graveyard: haproxy.map }] },
       /adapters\.0: map \/run\/keys.map/,

@@ -6,6 +6,8 @@ import {
   type Probe,
   type Secret,
   signStatement,
+  USAGES_MAX,
+  type Usage,
   type UsageMessage,
 } from '@rekey/contracts'
 import type { NodeAdapter } from './adapters/node-adapter.ts'
@@ -153,7 +155,7 @@ export class CredentialKeeper {
       const order = this.#order
       const named = [...(order?.accept.map((a) => a.generation) ?? []), ...(order?.refuse ?? [])]
       this.#book.keepOnly(new Set([...named, ...readings.map((r) => r.generation)]))
-      return this.#book.merge(readings, performance.now(), age)
+      return mostTelling(this.#book.merge(readings, performance.now(), age), named)
     } catch {
       return undefined
     }
@@ -386,6 +388,16 @@ export class CredentialKeeper {
       // The attempt before this one has reported the same.
     }
   }
+}
+
+/** A report has room for so many: those that an order names, those that are in flight, and the newest. */
+function mostTelling(usages: Usage[], named: readonly number[]): Usage[] {
+  if (usages.length <= USAGES_MAX) return usages
+  const weight = ({ generation, inFlight }: Usage) => (named.includes(generation) ? 2 : inFlight > 0 ? 1 : 0)
+  return usages
+    .toSorted((a, b) => weight(b) - weight(a) || b.generation - a.generation)
+    .slice(0, USAGES_MAX)
+    .toSorted((a, b) => a.generation - b.generation)
 }
 
 /** Of each generation as many, those that used it last. */

@@ -350,3 +350,23 @@ describe('after a restart', () => {
     await keeper.stop()
   })
 })
+
+test('a report says no more than it has room for: what is ordered, what is in flight, and the newest', async () => {
+  const { gateway, store, keeper, reply } = keeperBench()
+  store.generations = new Set([1, 70])
+  gateway.usage = async () =>
+    Array.from({ length: 70 }, (_, index) => ({
+      generation: index + 1,
+      inFlight: index === 4 ? 1 : 0,
+      lastUseAgeMs: 10,
+      requests: 1,
+    }))
+  await keeper.start()
+  keeper.offer(desired(5, [70], { refuse: [1] }), reply('n1'))
+  await until('applied', () => gateway.applied.length === 1)
+  const said = (await keeper.usage())?.map(({ generation }) => generation) ?? []
+  expect(said).toHaveLength(64)
+  expect(said).toEqual(expect.arrayContaining([1, 5, 70, 69, 9]))
+  expect(said).not.toContain(2)
+  await keeper.stop()
+})

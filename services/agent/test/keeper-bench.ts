@@ -1,4 +1,11 @@
-import { type AgentToFleet, type ClientUse, type DesiredState, type Probe, Secret } from '@rekey/contracts'
+import {
+  type AgentToFleet,
+  type ClientUse,
+  type DesiredState,
+  type Probe,
+  Secret,
+  type Usage,
+} from '@rekey/contracts'
 import type { Grave, NodeAdapter } from '../src/adapters/node-adapter.ts'
 import { Graveyard, type GraveyardFile } from '../src/graveyard.ts'
 import type { Journal, JournalEntry } from '../src/journal.ts'
@@ -39,9 +46,7 @@ export class FakeGateway implements NodeAdapter {
       if (generations.includes(generation)) this.accepted.delete(value)
     }
   }
-  async usage() {
-    return undefined
-  }
+  usage: () => Promise<Usage[] | undefined> = async () => undefined
   /** Null: it has no place for them, as a gateway that is configured as before. */
   buried: Grave[] | null = []
   knocked: ClientUse[] = []

@@ -27,6 +27,7 @@ export async function startNginx(): Promise<Nginx> {
   const gateway = await filledIn(EXAMPLE, {
     GATEWAY_BIND: `127.0.0.1:${port}`,
     GATEWAY_UPSTREAM: model.address,
+    CREDENTIAL: 'chat',
     AUTHORIZER_1: first?.socket ?? '',
     AUTHORIZER_2: second?.socket ?? '',
     ENDS_1: first?.ends ?? '',

@@ -8,7 +8,10 @@ import type { NodeAdapter } from './node-adapter.ts'
 export type AdapterDefinition<Schema extends z.ZodType> = {
   /** A strict object with `credential` and `kind`. */
   config: Schema
-  /** What it writes to, in words: two adapters that claim the same would overwrite each other at every change. */
+  /**
+   * What it writes to, in words: two adapters that claim the same would overwrite each other at every change. Asked of the
+   * resolved configuration.
+   */
   claims(config: z.infer<Schema>): string[]
   /** The configuration with paths that start at the folder of the agent's file: `at` makes one of them. */
   resolved(config: z.infer<Schema>, at: (path: string) => string): z.infer<Schema>

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { z } from 'zod'
+import type { Log } from '../log.ts'
 import { EntriesJson, type Keys, type Part } from './keys.ts'
 import type { Uses } from './uses.ts'
 
@@ -31,7 +32,7 @@ export type UsesReport = z.infer<typeof UsesReport>
  * What the agent asks for, HTTP with JSON: `GET` and `PUT` of `/credentials/NAME/keys` (what is accepted) and `…/graves` (what is
  * dead, and noticed), each a whole object of SHA-256 → key id, and `GET …/uses`.
  */
-export function adminServer(keys: Keys, uses: Uses): Server {
+export function adminServer(keys: Keys, uses: Uses, log: Pick<Log, 'error'>): Server {
   return createServer((request, response) => {
     const reply = (status: number, body?: unknown) => {
       const text = body === undefined ? '' : JSON.stringify(body)
@@ -39,8 +40,11 @@ export function adminServer(keys: Keys, uses: Uses): Server {
     }
     handle(request, keys, uses).then(
       ({ status, body }) => reply(status, body),
-      // A full disk under the file, for instance.
-      (error: NodeJS.ErrnoException) => reply(500, { error: error.code ?? 'failed' }),
+      (error: NodeJS.ErrnoException) => {
+        // A full disk, for instance. What is refused is refused nevertheless.
+        log.error({ code: error.code }, 'the file of keys could not be written')
+        reply(500, { error: error.code ?? 'failed' })
+      },
     )
   })
 }
@@ -54,12 +58,15 @@ async function handle(
   if (credential === undefined || what === undefined) return { status: 404, body: { error: 'not found' } }
   if (request.method === 'GET') {
     if (what === 'uses') return { status: 200, body: reportOf(credential, keys, uses) }
+    await keys.mend()
     return { status: 200, body: Object.fromEntries(keys.of(credential, what as Part)) }
   }
   if (request.method !== 'PUT' || what === 'uses') return { status: 405, body: { error: 'not allowed' } }
   const body = await bodyOf(request)
   const entries = body === undefined ? undefined : EntriesJson.safeParse(body)
   if (!entries?.success) return { status: 400, body: { error: 'not an object of SHA-256 and key ids' } }
+  // Without a file nobody knows what ran with them before.
+  if (what === 'keys' && !keys.knows(credential)) uses.assume(entries.data.values())
   await keys.swap(credential, what as Part, entries.data)
   return { status: 204 }
 }

@@ -27,8 +27,8 @@ export const AuthorizerConfig = z.strictObject({
   ends: endpoint,
   /** What it goes by after a restart, before an agent is there: hashes and key ids. */
   keysFile: z.string().min(1),
-  /** The longest that a request may run, streams included. One whose end was not heard counts for so long. */
-  longestMs: z.number().int().min(1_000).max(86_400_000).default(900_000),
+  /** Longer than any request runs, streams included. One whose end was not heard counts for so long. */
+  longestMs: z.number().int().min(1_000).max(86_400_000).default(3_600_000),
 })
 export type AuthorizerConfig = z.infer<typeof AuthorizerConfig>
 

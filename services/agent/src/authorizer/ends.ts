@@ -5,22 +5,25 @@ import { isIPv6 } from 'node:net'
 /** The kernel gives less where it must; a datagram that is lost makes its request count for too long, never too short. */
 const BUFFER_BYTES = 4 * 1024 * 1024
 
-/** NGINX's `$request_id`, at the end of a line of its log. */
-export function requestIn(datagram: string): string | undefined {
-  return /(?:^|\s)([0-9a-f]{32})\s*$/.exec(datagram)?.[1]
+/** NGINX's `$request_id`, at the end of a line of its log, and before it the key's id, or nothing. */
+export function endIn(datagram: string): { request: string; keyId: string | undefined } | undefined {
+  const [, keyId, request] = /(?:^|\s)([A-Za-z0-9._-]*) ([0-9a-f]{32})\s*$/.exec(datagram) ?? []
+  return request === undefined ? undefined : { request, keyId: keyId || undefined }
 }
 
 /** Hears by syslog (RFC 3164, over UDP) that requests have ended. */
 export async function hearEnds(
   { address, port }: { address: string; port: number },
-  ended: (request: string) => void,
+  ended: (request: string, keyId: string | undefined) => void,
 ): Promise<Socket> {
   const socket = createSocket({ type: isIPv6(address) ? 'udp6' : 'udp4', recvBufferSize: BUFFER_BYTES })
   socket.on('message', (message) => {
-    const request = requestIn(message.toString('latin1'))
-    if (request !== undefined) ended(request)
+    const end = endIn(message.toString('latin1'))
+    if (end) ended(end.request, end.keyId)
   })
   socket.bind({ address, port, exclusive: true })
   await once(socket, 'listening')
+  // An end that is not heard counts for too long, and no more.
+  socket.on('error', () => undefined)
   return socket
 }

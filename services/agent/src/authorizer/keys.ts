@@ -14,18 +14,22 @@ export type Part = 'graves' | 'keys'
 type Held = Record<Part, Entries>
 export type Found = { part: Part; keyId: string }
 
+const NOTHING: Held = { keys: new Map(), graves: new Map() }
+
 /** Which keys are accepted, credential by credential: in memory, and in the file that the next process starts with. */
 export class Keys {
   readonly #file: string
   readonly #held: Map<string, Held>
-  #found = new Map<string, Found>()
+  /** What was asked for last: what is not in it any more is not taken in again by something that was under way. */
+  readonly #wanted = new Map<string, Entries>()
+  #written: string | undefined
   /** One after the other: the file shows the last of them. */
-  #turn: Promise<void> = Promise.resolve()
+  #turn: Promise<unknown> = Promise.resolve()
 
-  private constructor(file: string, held: Map<string, Held>) {
+  private constructor(file: string, held: Map<string, Held>, written?: string) {
     this.#file = file
     this.#held = held
-    this.#index()
+    this.#written = written
   }
 
   /** Throws where the file is there and is not one of ours: who starts with nothing would not know what is in flight. */
@@ -33,28 +37,43 @@ export class Keys {
     const text = await readIfPresent(file)
     if (text === undefined) return new Keys(file, new Map())
     try {
-      return new Keys(file, new Map(Object.entries(Page.parse(JSON.parse(text)))))
+      return new Keys(file, new Map(Object.entries(Page.parse(JSON.parse(text)))), text)
     } catch {
       throw new Error(`${file} is damaged: remove it, and the agent fills it again`)
     }
   }
 
-  /** The file goes first: what was said once must not be undone by a restart. */
+  /** Whether anybody has said yet which keys of it are accepted. */
+  knows(credential: string): boolean {
+    return this.#held.has(credential)
+  }
+
+  /**
+   * What goes is gone at once, whatever becomes of the file; what comes is in the file first, so that a restart does not
+   * undo what was said. Throws where the file cannot be written.
+   */
   swap(credential: string, part: Part, entries: Entries): Promise<void> {
-    const work = this.#turn.then(async () => {
-      const before = this.#held.get(credential) ?? { keys: new Map(), graves: new Map() }
-      if (sameEntries(before[part], entries)) return
-      const after = new Map(this.#held).set(credential, { ...before, [part]: entries })
-      await writeDurably(this.#file, `${JSON.stringify(Object.fromEntries([...after].map(asJson)))}\n`)
-      this.#held.set(credential, { ...before, [part]: entries })
-      this.#index()
+    this.#wanted.set(`${credential} ${part}`, entries)
+    if (this.knows(credential)) this.#set(credential, part, common(this.of(credential, part), entries))
+    return this.#inTurn(async () => {
+      const before = this.#held.get(credential) ?? NOTHING
+      const text = textOf(new Map(this.#held).set(credential, { ...before, [part]: entries }))
+      if (text !== this.#written) await this.#write(text)
+      const wanted = this.#wanted.get(`${credential} ${part}`) ?? entries
+      this.#set(credential, part, wanted === entries ? entries : common(entries, wanted))
     })
-    this.#turn = work.catch(() => undefined)
-    return work
+  }
+
+  /** Somebody else may have changed the file, or taken it away: it is written again. */
+  mend(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#written !== undefined && (await readIfPresent(this.#file)) !== this.#written)
+        await this.#write(this.#written)
+    })
   }
 
   of(credential: string, part: Part): Entries {
-    return this.#held.get(credential)?.[part] ?? new Map()
+    return (this.#held.get(credential) ?? NOTHING)[part]
   }
 
   /** The key ids of all that is accepted. */
@@ -62,20 +81,38 @@ export class Keys {
     return [...this.#held.values()].flatMap(({ keys }) => [...keys.values()])
   }
 
-  find(digest: string): Found | undefined {
-    return this.#found.get(digest)
+  /** What is accepted is accepted, whatever else is said of it. */
+  find(credential: string, digest: string): Found | undefined {
+    for (const part of ['keys', 'graves'] as const) {
+      const keyId = this.of(credential, part).get(digest)
+      if (keyId !== undefined) return { part, keyId }
+    }
+    return undefined
   }
 
-  #index(): void {
-    const found = new Map<string, Found>()
-    for (const { graves } of this.#held.values())
-      for (const [digest, keyId] of graves) found.set(digest, { part: 'graves', keyId })
-    // What is accepted is accepted, whatever else is said of it.
-    for (const { keys } of this.#held.values())
-      for (const [digest, keyId] of keys) found.set(digest, { part: 'keys', keyId })
-    this.#found = found
+  #set(credential: string, part: Part, entries: Entries): void {
+    const before = this.#held.get(credential) ?? NOTHING
+    if (!this.knows(credential) || !sameEntries(before[part], entries))
+      this.#held.set(credential, { ...before, [part]: entries })
+  }
+
+  async #write(text: string): Promise<void> {
+    await writeDurably(this.#file, text)
+    this.#written = text
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const result = this.#turn.then(work)
+    this.#turn = result.catch(() => undefined)
+    return result
   }
 }
+
+const common = (some: Entries, others: Entries): Entries =>
+  new Map([...some].filter(([digest, keyId]) => others.get(digest) === keyId))
+
+const textOf = (held: Map<string, Held>): string =>
+  `${JSON.stringify(Object.fromEntries([...held].map(asJson)))}\n`
 
 const asJson = ([credential, { keys, graves }]: [string, Held]) => [
   credential,

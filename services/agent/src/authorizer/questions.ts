@@ -5,14 +5,23 @@ import { digestOf } from '../adapters/key-map.ts'
 import type { Keys } from './keys.ts'
 import type { Uses } from './uses.ts'
 
+/** NGINX takes 32 KiB of a client's headers; ours must not be what refuses a request. */
+const HEADERS_MAX_BYTES = 64 * 1024
+
 /**
- * Answers NGINX's `auth_request`: 200 with the key's id, or 401. Of the request it reads the headers only: the two in which
- * clients send a key, `X-Request-Id`, by which its end will be told, and `X-Rekey-Client`, the client's address.
+ * Answers NGINX's `auth_request`: 200 with the key's id, or 401; 503 where nobody has told it of the credential yet, so that NGINX
+ * asks another one. Of the request it reads the headers only: `X-Rekey-Credential`, which NGINX sets, the two in which clients send a
+ * key, `X-Request-Id`, by which its end will be told, and `X-Rekey-Client`, the client's address.
  */
 export function questionServer(keys: Keys, uses: Uses): Server {
-  const server = createServer((question, response) => {
+  const server = createServer({ maxHeaderSize: HEADERS_MAX_BYTES }, (question, response) => {
+    const credential = one(question.headers['x-rekey-credential'])
+    if (!credential || !keys.knows(credential)) {
+      response.writeHead(credential ? 503 : 400, { 'content-length': 0 }).end()
+      return
+    }
     const value = presentedIn(question.headers)
-    const found = value === undefined ? undefined : keys.find(digestOf(value))
+    const found = value === undefined ? undefined : keys.find(credential, digestOf(value))
     const address = addressIn(question.headers)
     if (found?.part !== 'keys') {
       if (found && address !== undefined) uses.knocked(found.keyId, address)

@@ -25,6 +25,7 @@ export type UsesOptions = {
 
 const IN_FLIGHT_MAX = 100_000
 const ADDRESSES_MAX = 2_000
+const COUNTERS_MAX = 1_000
 
 /**
  * Which keys are in use here. It errs on one side only: a request whose end is not known counts as in flight until the
@@ -50,9 +51,9 @@ export class Uses {
     return Math.round(this.#options.now() - this.#startedAt)
   }
 
-  /** Requests with these keys may run since before this process, which will not see their ends. */
+  /** Requests with these keys may run since before this process began, and it will not know of them. */
   assume(keyIds: Iterable<string>): void {
-    const until = this.#options.now() + this.#options.longestMs
+    const until = this.#startedAt + this.#options.longestMs
     for (const keyId of keyIds) this.#counter(keyId).assumedUntil = until
   }
 
@@ -69,8 +70,9 @@ export class Uses {
     if (this.#running.size > this.#options.inFlightMax) this.#forgetOldest()
   }
 
-  ended(request: string): void {
-    const counter = this.#end(request)
+  /** Also of a request that is not known any more, because it took too long or began before us: it was a use until now. */
+  ended(request: string, keyId: string | undefined): void {
+    const counter = this.#end(request) ?? (keyId === undefined ? undefined : this.#keys.get(keyId))
     if (counter) counter.lastAt = this.#options.now()
   }
 
@@ -78,9 +80,9 @@ export class Uses {
     this.#count(this.#knocks, keyId, address, this.#options.now())
   }
 
-  /** The keys that anything is known of. */
-  counted(): Iterable<string> {
-    return this.#keys.keys()
+  /** The keys that anything is known of: those that were used last. */
+  counted(): string[] {
+    return [...this.#keys.keys()]
   }
 
   /** What is known of these keys; one that was never used is there, too. */
@@ -104,6 +106,7 @@ export class Uses {
     if (!counter) {
       counter = { inFlight: 0, requests: 0, lastAt: -Infinity, assumedUntil: -Infinity }
       this.#keys.set(keyId, counter)
+      if (this.#keys.size > COUNTERS_MAX) this.#forgetIdle()
     }
     return counter
   }
@@ -138,6 +141,17 @@ export class Uses {
     const counter = this.#counter(running.keyId)
     counter.inFlight -= 1
     return counter
+  }
+
+  /** Keys come and go for years; what was not used for longest is what nobody asks about any more. */
+  #forgetIdle(): void {
+    const now = this.#options.now()
+    // The one that was just made has not been used yet.
+    const idle = [...this.#keys].filter(
+      ([, { inFlight, assumedUntil, lastAt }]) => inFlight === 0 && assumedUntil <= now && lastAt > -Infinity,
+    )
+    const [oldest] = idle.toSorted(([, a], [, b]) => a.lastAt - b.lastAt)
+    if (oldest) this.#keys.delete(oldest[0])
   }
 
   #forgetOldest(): void {

@@ -20,7 +20,7 @@ describe('a key', () => {
     uses.began('r1', 'chat.g1', '10.0.0.7')
     now += 300
     expect(only(uses)).toMatchObject({ inFlight: 1, lastUseAgeMs: 300, requests: 1 })
-    uses.ended('r1')
+    uses.ended('r1', 'chat.g1')
     now += 50
     expect(only(uses)).toMatchObject({ inFlight: 0, lastUseAgeMs: 50, requests: 1 })
   })
@@ -30,8 +30,8 @@ describe('a key', () => {
     uses.began('r1', 'chat.g1', '10.0.0.7')
     uses.began('r1', 'chat.g1', '10.0.0.7')
     expect(only(uses)).toMatchObject({ inFlight: 1 })
-    uses.ended('r1')
-    uses.ended('r1')
+    uses.ended('r1', 'chat.g1')
+    uses.ended('r1', 'chat.g1')
     expect(only(uses)).toMatchObject({ inFlight: 0 })
   })
 
@@ -45,6 +45,31 @@ describe('a key', () => {
     expect(only(uses)).toMatchObject({ inFlight: 1 })
   })
 
+  test('whose request took too long, or began before us, was in use until its end', () => {
+    const uses = usesOf()
+    uses.began('long', 'chat.g1', '10.0.0.7')
+    now += 5_000
+    expect(only(uses)).toMatchObject({ inFlight: 0, lastUseAgeMs: 5_000 })
+    uses.ended('long', 'chat.g1')
+    uses.ended('of nobody', 'chat.g9')
+    uses.ended('without a key', undefined)
+    expect(only(uses)).toMatchObject({ inFlight: 0, lastUseAgeMs: 0 })
+    expect(uses.counted()).toEqual(['chat.g1'])
+  })
+
+  test('is forgotten when a thousand others were used since, and not while it is in flight', () => {
+    const uses = usesOf()
+    uses.began('running', 'chat.g1', '10.0.0.7')
+    for (let generation = 2; generation <= 1_100; generation++) {
+      now += 0.001
+      uses.began(`r${generation}`, `chat.g${generation}`, '10.0.0.7')
+      uses.ended(`r${generation}`, `chat.g${generation}`)
+    }
+    expect(uses.counted().length).toBeLessThanOrEqual(1_001)
+    expect(uses.counted()).toContain('chat.g1')
+    expect(uses.counted()).not.toContain('chat.g2')
+  })
+
   test('that was held by a process before this one may be in flight since then', () => {
     const uses = usesOf()
     uses.assume(['chat.g1'])
@@ -56,7 +81,7 @@ describe('a key', () => {
   test('with more requests than can be known one by one may be in flight', () => {
     const uses = usesOf({ inFlightMax: 2 })
     for (const request of ['r1', 'r2', 'r3']) uses.began(request, 'chat.g1', '10.0.0.7')
-    for (const request of ['r1', 'r2', 'r3']) uses.ended(request)
+    for (const request of ['r1', 'r2', 'r3']) uses.ended(request, 'chat.g1')
     expect(only(uses)).toMatchObject({ inFlight: 1 })
     now += 1_000
     expect(only(uses)).toMatchObject({ inFlight: 0, requests: 3 })

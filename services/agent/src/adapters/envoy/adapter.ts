@@ -71,6 +71,9 @@ export function envoyAdapter(config: EnvoyConfig): NodeAdapter {
     return probeUrl === undefined ? undefined : (value) => bearerTry(probeUrl, value)
   })()
 
+  /** What was refused before Envoy was given it. */
+  let declined: Secret | undefined
+
   const isWritten = async (latest: AcceptedValue | undefined) =>
     (await readIfPresent(path)) === contentOf(latest, secret, type)
 
@@ -101,7 +104,13 @@ export function envoyAdapter(config: EnvoyConfig): NodeAdapter {
     disruption: 'A',
     canTry: tryIt !== undefined,
     async apply(accept) {
+      declined = undefined
       const latest = latestOf(accept)
+      // Everybody on this node would present it. What works stays, and the try that follows says why.
+      if (latest && !shown && !(await isWritten(latest)) && (await tryIt?.(latest.value)) === 'refused') {
+        declined = latest.value
+        return
+      }
       // By a rename, which is all that Envoy follows. The file is written with Envoy down, too: it starts with it.
       if (!(await isWritten(latest))) await writeDurably(path, contentOf(latest, secret, type))
       await takenUp(latest)
@@ -112,7 +121,7 @@ export function envoyAdapter(config: EnvoyConfig): NodeAdapter {
       return (await isWritten(latest)) && isUsed(latest, await admin.version(secret))
     },
     async tryValue(value) {
-      return tryIt?.(value) ?? 'unknown'
+      return declined?.equals(value) ? 'refused' : (tryIt?.(value) ?? 'unknown')
     },
     /** Of a key the authority is asked. Of a certificate that is shown, this node sees it. */
     async usage() {
@@ -129,7 +138,8 @@ export const envoyDefinition = defineAdapter({
   resolved: ({ mtls, shown, ...rest }, at) => ({
     ...rest,
     path: at(rest.path),
-    admin: rest.admin.includes('://') ? rest.admin : at(rest.admin),
+    // As one address is one, however it is written.
+    admin: rest.admin.includes('://') ? new URL(rest.admin).origin : at(rest.admin),
     ...resolvedServers({ mtls, shown }, at),
   }),
   make: envoyAdapter,

@@ -88,8 +88,10 @@ function noticesKnocks(config: HaproxyConfig, map: string): Required<Pick<NodeAd
 
 export const haproxyDefinition = defineAdapter({
   config: HaproxyConfig,
-  claims: ({ map, graveyard }) =>
-    [map, graveyard].flatMap((name) => (name === undefined ? [] : [`map ${name}`])),
+  claims: ({ map, graveyard, mapFile, graveyardFile }) => [
+    ...[map, graveyard].flatMap((name) => (name === undefined ? [] : [`map ${name}`])),
+    ...[mapFile, graveyardFile].flatMap((file) => (file === undefined ? [] : [`path ${file}`])),
+  ],
   resolved: (config, at) => ({
     ...config,
     socket: at(config.socket),

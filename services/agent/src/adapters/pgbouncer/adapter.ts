@@ -30,6 +30,10 @@ export type PgbouncerConfig = z.infer<typeof PgbouncerConfig>
 export function pgbouncerAdapter({ path, database, admin }: PgbouncerConfig): NodeAdapter {
   const differenceAt = (wanted: Wanted | undefined) =>
     onConsole(admin, async (ask) => differenceOf(await ask('SHOW DATABASES'), database, wanted))
+  const exposureNow = (wanted: Wanted | undefined) =>
+    onConsole(admin, async (ask) => wanted && exposureOf(await ask('SHOW CONFIG'), wanted)).catch(
+      () => undefined,
+    )
   const isWritten = async (wanted: Wanted | undefined) =>
     (await readIfPresent(path)) === contentOf(database, wanted)
   /** What the server refused before PgBouncer was given it. */
@@ -56,11 +60,13 @@ export function pgbouncerAdapter({ path, database, admin }: PgbouncerConfig): No
           declined = value
           return
         }
-        // The file goes first: without it PgBouncer may not even start.
+        // One that is down is given it all the same: without the file it may not even start.
+        const exposure = await exposureNow(wanted)
+        if (exposure) throw new Error(exposure)
         await writeDurably(path, contentOf(database, wanted), 0o640)
       }
       await onConsole(admin, async (ask) => {
-        // Also where it has the login: it may have been started with other settings since.
+        // Again, and also where it has the login: it may have been started with other settings since.
         const exposure = wanted && exposureOf(await ask('SHOW CONFIG'), wanted)
         if (exposure) throw new Error(exposure)
         const before = await ask('SHOW DATABASES')
