@@ -47,6 +47,22 @@ describe('the authorizers of one NGINX', () => {
     expect(requests).toBeGreaterThan(100)
   })
 
+  test('one that lost its file is passed over until the agent has told it again', async () => {
+    const [first] = node.gateway.authorizers
+    const file = join(node.gateway.dir, 'keys-1.json')
+    const clients = clientsOf()
+    node.pause()
+    await first?.kill()
+    await rm(file)
+    await first?.start()
+    const answers = await Promise.all([1, 2, 3, 4].map(() => node.statusOf(1)))
+    expect(answers).toEqual([200, 200, 200, 200])
+    node.resume()
+    await until('told', async () => (await readFile(file, 'utf8').catch(() => '')).includes('chat.g1'))
+    const { failed, statuses } = await clients.stop()
+    expect({ failed, statuses: [...statuses.keys()] }).toEqual({ failed: 0, statuses: [200] })
+  })
+
   test('one that hangs is left for the other one', async () => {
     const [first] = node.gateway.authorizers
     first?.signal('SIGSTOP')

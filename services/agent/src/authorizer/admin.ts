@@ -65,6 +65,8 @@ async function handle(
   const body = await bodyOf(request)
   const entries = body === undefined ? undefined : EntriesJson.safeParse(body)
   if (!entries?.success) return { status: 400, body: { error: 'not an object of SHA-256 and key ids' } }
+  // By dead keys alone a credential is not known: its live ones would be refused, in place of being asked for elsewhere.
+  if (what === 'graves' && !keys.knows(credential)) return { status: 409, body: { error: 'keys come first' } }
   // Without a file nobody knows what ran with them before.
   if (what === 'keys' && !keys.knows(credential)) uses.assume(entries.data.values())
   await keys.swap(credential, what as Part, entries.data)

@@ -82,6 +82,9 @@ test('credentials keep out of each other’s way', async () => {
 test('of a credential that nobody has told of it says so, and asks to be asked again', async () => {
   expect(await asked({ 'x-api-key': LIVE })).toEqual([503, null])
   expect((await fetch(question)).status).toBe(400)
+  // As an agent does whose authorizer has lost its file: it looks after the dead ones first.
+  expect(await put('/credentials/chat/graves', { [digestOf(DEAD)]: 'chat.g1' })).toBe(409)
+  expect(await asked({ 'x-api-key': LIVE })).toEqual([503, null])
   await put('/credentials/chat/keys', { [digestOf(LIVE)]: 'chat.g2' })
   // Without a file it cannot know what ran with this key before.
   expect(await uses()).toMatchObject({ keys: [{ keyId: 'chat.g2', inFlight: 1, requests: 0 }] })
@@ -119,6 +122,7 @@ test('a request with more headers than Node.js takes by itself is judged', async
 })
 
 test('a dead key is refused as any other string, and noticed; one that is accepted again is no dead one', async () => {
+  await put('/credentials/chat/keys', {})
   await put('/credentials/chat/graves', { [digestOf(DEAD)]: 'chat.g1' })
   expect(await asked({ 'x-api-key': DEAD, 'x-rekey-client': '::ffff:10.0.0.7' })).toEqual([401, null])
   expect(await uses()).toMatchObject({
