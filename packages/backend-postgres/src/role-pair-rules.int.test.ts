@@ -160,6 +160,22 @@ describe('the roles take turns', () => {
     expect(await enabled()).toBe(2)
   })
 
+  test('a role that somebody else uses is not taken from them, though a generation was meant to have it', async () => {
+    const { another, foreignInstall } = given
+    await another.install(await made(1), call('i'))
+    const second = await made(2)
+    const theirs = given.value(2)
+    await foreignInstall?.(theirs)
+    const work = await session(theirs.value)
+    expect((await safeErrorOf(another.install(second, call('i')))).code).toBe('foreign_writer')
+    // As a rollback does it.
+    await another.revoke(2, call('r'))
+    await work.query('select 1')
+    await (await session(theirs.value)).end()
+    await work.end()
+    expect((await safeErrorOf(another.install(second, call('i')))).code).toBe('not_allowed_now')
+  })
+
   test('both act as the owner: what one makes, the other may drop', async () => {
     const { another, admin, pair } = given
     const [one, two] = [await made(1), await made(2)]

@@ -180,7 +180,10 @@ export function revoke(client: pg.Client, pair: string, generation: number): Pro
         select * into slot from rekey.role_slot
           where pair = ${text(pair)} and generation = ${generation} and state in ${HELD};
         if not found then ${say('held')} end if;
-        execute format('alter role %I nologin password null', slot.role);
+        -- One that was only kept for it has no login of ours: if it has one, somebody else uses it.
+        if slot.state <> 'reserved' then
+          execute format('alter role %I nologin password null', slot.role);
+        end if;
         update rekey.role_slot set state = 'revoked', verifier = null, changed_at = now() where role = slot.role;
         ${say('done')}`,
   )
