@@ -6,7 +6,10 @@ export type TestServer = { url: string; close(): Promise<void> }
 
 /** A server on a free port of loopback, for a test. */
 export async function startHttpServer(handle: RequestListener): Promise<TestServer> {
-  const server = createServer(handle).listen(0, '127.0.0.1')
+  const server = createServer(handle)
+  // A connection that it closes after a while of idleness may be the one that the next request goes by.
+  server.keepAliveTimeout = 0
+  server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   return {
