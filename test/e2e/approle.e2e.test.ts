@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { anonymousVault, trySecretId, withToken } from '@rekey/backend-vault'
 import { Secret } from '@rekey/contracts'
 import { afterEach, expect, inject, test } from 'vitest'
+import { countAnswers } from './counted-answers.ts'
 import { startOneNode, startOwnRekey } from './own-rekey.ts'
 
 const stack = inject('stack')
@@ -55,22 +55,7 @@ async function startWorld() {
 
 /** Applications that log in again and again. Every answer is counted. */
 function startLogins({ file, logIn }: Awaited<ReturnType<typeof startWorld>>) {
-  const seen: Record<string, number> = {}
-  let going = true
-  const running = Array.from({ length: 4 }, async () => {
-    while (going) {
-      const answer = await logIn(await readFile(file, 'utf8'))
-      seen[answer] = (seen[answer] ?? 0) + 1
-      await delay(30)
-    }
-  })
-  return {
-    async stop() {
-      going = false
-      await Promise.all(running)
-      return seen
-    },
-  }
+  return countAnswers(Array.from({ length: 4 }, () => async () => logIn(await readFile(file, 'utf8'))))
 }
 
 test('a login to Vault is replaced under load, with a rotator killed, and nobody notices', async () => {

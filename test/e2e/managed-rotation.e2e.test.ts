@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { setTimeout as delay } from 'node:timers/promises'
 import { GetSecretValueCommand } from '@aws-sdk/client-secrets-manager'
 import { makeIamUser, makeRotatedSecret } from '@rekey/local'
 import { afterEach, expect, inject, test } from 'vitest'
+import { countAnswers } from './counted-answers.ts'
 import { knockAt } from './database-login.ts'
 import { startOneNode, startOwnRekey } from './own-rekey.ts'
 
@@ -68,22 +68,8 @@ async function startWorld() {
 
 /** Applications that log in again and again: from the node's file, and from the secret itself. Every answer is counted. */
 function startLogins({ file, shown }: Awaited<ReturnType<typeof startWorld>>) {
-  const seen: Record<string, number> = {}
-  let going = true
-  const running = [() => readFile(file, 'utf8'), shown].map(async (read) => {
-    while (going) {
-      const answer = await knockAt(await read())
-      seen[answer] = (seen[answer] ?? 0) + 1
-      await delay(30)
-    }
-  })
-  return {
-    async stop() {
-      going = false
-      await Promise.all(running)
-      return seen
-    },
-  }
+  const reads = [() => readFile(file, 'utf8'), shown]
+  return countAnswers(reads.map((read) => async () => knockAt(await read())))
 }
 
 test('a login that a rotation function makes is replaced under load, with a rotator killed, and nobody notices', async () => {

@@ -1,7 +1,8 @@
 import { LruMap } from './lru-map.ts'
 
-/** What an address did with a key. */
+/** What was done with a key; and by one address. */
 type Use = { requests: number; lastAt: number }
+type UseBy = Use & { keyId: string; address: string }
 
 type Counter = Use & {
   inFlight: number
@@ -37,8 +38,8 @@ export class Uses {
   readonly #keys = new Map<string, Counter>()
   /** In the order in which they began, so that the first are the first to be too old. */
   readonly #running = new Map<string, { keyId: string; beganAt: number }>()
-  readonly #clients: LruMap<Use & { keyId: string; address: string }>
-  readonly #knocks: LruMap<Use & { keyId: string; address: string }>
+  readonly #clients: LruMap<UseBy>
+  readonly #knocks: LruMap<UseBy>
 
   constructor(options: UsesOptions) {
     this.#options = { inFlightMax: IN_FLIGHT_MAX, addressesMax: ADDRESSES_MAX, ...options }
@@ -111,12 +112,7 @@ export class Uses {
     return counter
   }
 
-  #count(
-    table: LruMap<Use & { keyId: string; address: string }>,
-    keyId: string,
-    address: string,
-    now: number,
-  ) {
+  #count(table: LruMap<UseBy>, keyId: string, address: string, now: number) {
     const key = `${keyId}@${address}`
     const row = table.get(key) ?? { keyId, address, requests: 0, lastAt: now }
     row.requests += 1
@@ -124,7 +120,7 @@ export class Uses {
     table.set(key, row)
   }
 
-  #rows(table: LruMap<Use & { keyId: string; address: string }>): AddressUse[] {
+  #rows(table: LruMap<UseBy>): AddressUse[] {
     const now = this.#options.now()
     return [...table.values()].map(({ keyId, address, requests, lastAt }) => ({
       keyId,
