@@ -1,29 +1,16 @@
 import { z } from 'zod'
-import { millis, Name, Span, spanMs } from '../fields.ts'
+import { Span, spanMs } from '../fields.ts'
 import { defineAuthority } from './definition.ts'
-import { PostgresUrl } from './postgres-role-pair.ts'
-import { ROTATOR_VAULT } from './vault-approle-secret-id.ts'
-
-/** A name that is one part of a path. */
-export const RoleName = (what: string) => z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_-]{0,127}$/, what)
+import { RoleName, vaultDatabaseFields } from './vault-database.ts'
 
 const schema = z.strictObject({
   kind: z.literal('vault-database-dynamic'),
-  /** The path of the database secrets engine. */
-  mount: Name.default('database'),
+  ...vaultDatabaseFields,
   role: RoleName('the name of a role of the database secrets engine'),
   /** The token role at `auth/token/roles`: a login ends with the token that asked for it, so each has one of its own. */
   tokenRole: RoleName('the name of a token role').default('rekey-database'),
-  /** A folder of this name in REKEY_CONNECTIONS_DIR at the rotator, with `role-id` and `secret-id`: the AppRole to work as. */
-  connection: Name.default(ROTATOR_VAULT),
-  /** A file of this name in REKEY_CONNECTIONS_DIR at the rotator: a login to PostgreSQL that counts the sessions of others. */
-  sessions: Name,
-  /** Where clients log in, and where the prober tries values. The first one is what the value names. */
-  endpoints: z.array(z.strictObject({ name: Name, url: PostgresUrl })).min(1),
   /** The longest that Vault lets a login live, used or not: the role's `max_ttl` must not be shorter. */
   leaseMax: Span.default('30d'),
-  /** How long an ended login may still be accepted by an endpoint that is a standby. */
-  refusalLagMs: millis.default(1_000),
 })
 export type VaultDatabaseDynamicSpec = z.infer<typeof schema>
 

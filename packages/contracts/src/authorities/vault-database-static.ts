@@ -1,30 +1,19 @@
 import { z } from 'zod'
-import { millis, Name, Span, spanMs } from '../fields.ts'
+import { Span, spanMs } from '../fields.ts'
 import { defineAuthority } from './definition.ts'
-import { PostgresUrl } from './postgres-role-pair.ts'
-import { ROTATOR_VAULT } from './vault-approle-secret-id.ts'
-import { RoleName } from './vault-database-dynamic.ts'
+import { RoleName, vaultDatabaseFields } from './vault-database.ts'
 
 const StaticRole = RoleName('the name of a static role of the database secrets engine')
 
 const schema = z.strictObject({
   kind: z.literal('vault-database-static'),
-  /** The path of the database secrets engine. */
-  mount: Name.default('database'),
+  ...vaultDatabaseFields,
   /** Two static roles, of two users of one database: they take turns. */
   roles: z.tuple([StaticRole, StaticRole]).refine(([one, other]) => one !== other, 'must be two roles'),
   /** The token role at `auth/token/roles`: a password is changed by a token that lives for seconds, so no call comes late. */
   tokenRole: RoleName('the name of a token role').default('rekey-database-static'),
-  /** A folder of this name in REKEY_CONNECTIONS_DIR at the rotator, with `role-id` and `secret-id`: the AppRole to work as. */
-  connection: Name.default(ROTATOR_VAULT),
-  /** A file of this name in REKEY_CONNECTIONS_DIR at the rotator: a login to PostgreSQL that counts sessions, and ends them. */
-  sessions: Name,
-  /** Where clients log in, and where the prober tries values. The first one is what the value names. */
-  endpoints: z.array(z.strictObject({ name: Name, url: PostgresUrl })).min(1),
   /** How long Vault leaves a password as it is: the `rotation_period` of both roles must not be shorter. */
   rotationPeriod: Span.default('90d'),
-  /** How long an ended password may still be accepted by an endpoint that is a standby. */
-  refusalLagMs: millis.default(1_000),
 })
 export type VaultDatabaseStaticSpec = z.infer<typeof schema>
 
