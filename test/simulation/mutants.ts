@@ -120,6 +120,12 @@ export const MUTANTS: Mutant[] = [
     replace: "return mode === 'contain' && holds.some(stops)",
   },
   {
+    name: 'a braked rotation goes on',
+    file: `${ROTATION}/holds.ts`,
+    search: "reason === 'human' || reason === 'error_rate'",
+    replace: "reason === 'human' || reason === 'no_slot'",
+  },
+  {
     name: 'an emergency waits for the end of a pause',
     file: `${ROTATION}/orders.ts`,
     search: 'rotation.holds.filter(stops).map',

@@ -63,7 +63,9 @@ function tooManyFail(
     .filter(({ reportedAt }) => reportedAt !== null && reportedAt >= since)
     .map(({ node, usage }) => ({ node, ...sum(usage.flatMap(({ recent }) => recent ?? [])) }))
   const all = sum(seen)
-  if (all.requests < requests || all.failures <= all.requests * share) return undefined
+  // What is left of an old failure is less than one.
+  const failures = Math.round(all.failures)
+  if (all.requests < requests || failures === 0 || failures <= all.requests * share) return undefined
   const worst = seen
     .filter(({ failures }) => failures > 0)
     .sort((a, b) => b.failures - a.failures)
