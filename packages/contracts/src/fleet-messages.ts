@@ -4,6 +4,12 @@ import { Address } from './address.ts'
 /** The fleet channel: JSON text frames over one mTLS WebSocket that the agent opens. No value ever passes here. */
 
 /**
+ * What both sides speak. Fields that come later are optional, and unknown ones are left out, so that an agent of the release
+ * before works; the number grows only where that cannot be, and then the fleet says so instead of calling it malformed.
+ */
+export const PROTOCOL = 1
+
+/**
  * An agent is authenticated, not trusted. What it says is written in batches with what others say, so that nothing
  * may pass here that the ledger's columns do not hold.
  */
@@ -103,6 +109,8 @@ export const AgentToFleet = z.discriminatedUnion('type', [
     type: z.literal('hello'),
     boot: name,
     agentVersion: name,
+    /** Absent: 1, which agents spoke before they said so. */
+    protocol: z.number().int().positive().max(INTEGER_MAX).optional(),
     /** What waves may go by: the node's zone, the version that it serves. */
     labels: z
       .record(name, name)

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Server } from 'node:net'
+import { PROTOCOL } from '@rekey/contracts'
 import { makeAdapter } from './adapters/registry.ts'
 import type { AgentConfig } from './config.ts'
 import { FleetLink } from './fleet-link.ts'
@@ -8,13 +9,10 @@ import { type Identity, identityFiles } from './identity.ts'
 import { fileJournal } from './journal.ts'
 import { CredentialKeeper } from './keeper.ts'
 import type { Log } from './log.ts'
-import { Renewal } from './renewal.ts'
+import { Renewal, renewalLookMs } from './renewal.ts'
 import { type AgentStatus, serveStatus } from './status-socket.ts'
 import { UsageReporter } from './usage-reporter.ts'
 import type { ValueSource } from './value-source.ts'
-
-/** Also how long the fleet has for an answer before it is asked again. */
-const RENEWAL_LOOK_MS = 60_000
 
 export const AGENT_VERSION = '0.1.0'
 
@@ -60,6 +58,7 @@ export class Agent {
         type: 'hello',
         boot,
         agentVersion: AGENT_VERSION,
+        protocol: PROTOCOL,
         ...(config.labels && { labels: config.labels }),
         adapters: [...this.#keepers.values()].map(({ credential, adapter }) => ({
           credential,
@@ -96,7 +95,7 @@ export class Agent {
   async start(): Promise<void> {
     this.#status = await serveStatus(this.#config.stateDir, () => this.status())
     this.#link.start()
-    this.#every(RENEWAL_LOOK_MS, async () => {
+    this.#every(renewalLookMs(this.#renewal.identity), async () => {
       const { session } = this.#link
       const csr = session === undefined ? undefined : await this.#renewal.requestIfDue()
       if (session !== undefined && csr !== undefined) this.#link.send({ type: 'renew', session, csr })

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 
-export const HELP = `Usage: agent <command> --config FILE
+export const HELP = `Usage: rekey-agent <command> --config FILE
 
 Commands:
   run      Keep this node's credentials at their desired state. Enrols first if a join token is there.

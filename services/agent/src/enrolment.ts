@@ -3,6 +3,7 @@ import { request } from 'node:https'
 import type { EnrolRequest } from '@rekey/contracts'
 import { EnrolResponse } from '@rekey/contracts'
 import type { AgentConfig } from './config.ts'
+import { EnrolmentError } from './enrolment-error.ts'
 import {
   certificateMatches,
   completeIdentity,
@@ -13,16 +14,6 @@ import {
 } from './identity.ts'
 import type { Log } from './log.ts'
 import { newPrivateKey, publicKeyOf } from './private-key.ts'
-
-/** Enrolment cannot go on by itself; the message says what a human must do. */
-export class EnrolmentError extends Error {
-  /** True where waiting helps: the fleet or Vault was not reachable, and nothing was used up. */
-  readonly transient: boolean
-  constructor(message: string, options: { transient: boolean }) {
-    super(message)
-    this.transient = options.transient
-  }
-}
 
 /** Loaded when it is needed, because the X.509 library is large and an enrolled agent starts without it. */
 const loadSigningRequest = () => import('./signing-request.ts')

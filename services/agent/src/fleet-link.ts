@@ -136,8 +136,9 @@ export class FleetLink {
     socket.on('error', (error: NodeJS.ErrnoException) => {
       this.#why ??= error.code ?? error.message
     })
-    socket.on('close', (code) => {
+    socket.on('close', (code, reason) => {
       clearTimeout(this.#silence)
+      if (reason.length > 0) this.#why ??= reason.toString()
       const wasUp = this.#session !== undefined
       this.#session = undefined
       if (wasUp) this.#options.onDown()

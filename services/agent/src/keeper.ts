@@ -32,6 +32,8 @@ export type KeeperStatus = {
   appliedRevision: number | null
   accept: number[]
   problem: string | null
+  /** The fleet has said in the present session what is desired. Before that, the journal says what was. */
+  told: boolean
   /** Whether a request with a dead key would be noticed here. */
   knocks: Burial
 }
@@ -183,6 +185,7 @@ export class CredentialKeeper {
       appliedRevision: this.#applied?.state.revision ?? null,
       accept: this.#applied?.state.accept.map((a) => a.generation) ?? [],
       problem: this.#problem ? `${this.#problem.reason}: ${this.#problem.detail}` : null,
+      told: this.#reply !== undefined,
       knocks: this.#options.graveyard.burial,
     }
   }

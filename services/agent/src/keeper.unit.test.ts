@@ -315,6 +315,20 @@ describe('after a restart', () => {
     await keeper.stop()
   })
 
+  test('what the journal desires is not what the fleet does: not told, until the new session has said it', async () => {
+    const state = desired(4, [1])
+    const { store, said, keeper, reply } = keeperBench({ journal: { desired: state, applied: state } })
+    store.generations = new Set([1])
+    await keeper.start()
+    expect(keeper.status()).toMatchObject({ desiredRevision: 4, appliedRevision: 4, told: false })
+    keeper.offer(state, reply('n'))
+    await count(1, said)
+    expect(keeper.status().told).toBe(true)
+    keeper.detach()
+    expect(keeper.status().told).toBe(false)
+    await keeper.stop()
+  })
+
   test('an order older than the journal is ignored, even one that comes before the journal is read', async () => {
     const state = desired(4, [2], { refuse: [1] })
     const { gateway, store, keeper, reply } = keeperBench({ journal: { desired: state, applied: state } })

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import type { FleetToAgent } from '@rekey/contracts'
 import {
   certificateMatches,
@@ -8,6 +9,19 @@ import {
 } from './identity.ts'
 import type { Log } from './log.ts'
 import { publicKeyOf } from './private-key.ts'
+
+const LOOK_MAX_MS = 60_000
+const LOOK_MIN_MS = 1_000
+
+/**
+ * How often to look whether renewal is due, which is also how long the fleet has for an answer before it is asked again. A
+ * certificate of minutes leaves room for several tries too.
+ */
+export function renewalLookMs({ certificate }: Pick<Identity, 'certificate'>): number {
+  const { validFrom, validTo } = new X509Certificate(certificate)
+  const share = (Date.parse(validTo) - Date.parse(validFrom)) / 20
+  return Math.min(LOOK_MAX_MS, Math.max(LOOK_MIN_MS, share))
+}
 
 type Options = {
   identity: Identity

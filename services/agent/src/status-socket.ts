@@ -15,7 +15,9 @@ export type AgentStatus = {
 export function isReady(status: AgentStatus): boolean {
   return (
     status.session !== null &&
-    status.credentials.every((c) => c.appliedRevision !== null && c.appliedRevision === c.desiredRevision)
+    status.credentials.every(
+      (c) => c.told && c.appliedRevision !== null && c.appliedRevision === c.desiredRevision,
+    )
   )
 }
 

@@ -1,4 +1,4 @@
-import type { VaultClient } from '@rekey/backend-vault'
+import type { VaultClient } from '@rekey/backend-vault/reading'
 import { RekeyError, Secret } from '@rekey/contracts'
 import type { Unwrap } from './enrolment.ts'
 

@@ -1,4 +1,4 @@
-import { type VaultClient, vaultReader } from '@rekey/backend-vault'
+import { type VaultClient, vaultReader } from '@rekey/backend-vault/reading'
 import { type DesiredState, RekeyError, type Secret } from '@rekey/contracts'
 
 export type Fetched =

@@ -136,4 +136,19 @@ export function testGateway(start: () => Promise<Gateway>): void {
     expect((await stat(join(node.dir, 'state', 'node.key'))).mode & 0o777).toBe(0o600)
     await expect(access(join(node.dir, 'token'))).rejects.toThrow()
   })
+
+  test('with fleet and Vault away, agent and gateway both started again, it serves what it had', async () => {
+    node.vault.mode.away = true
+    node.fleet.mute(true)
+    node.start()
+    await until('it has tried', () => node.logs().some((line) => line.includes('is not reached')))
+    await node.gateway.restart()
+    await until('served again', async () => (await node.statusOf(13)) === 200)
+    expect(await node.statusOf(14)).toBe(200)
+    expect(await node.statusOf(12)).toBe(401)
+    node.vault.mode.away = false
+    node.fleet.mute(false)
+    node.fleet.drop()
+    await node.ready()
+  })
 }

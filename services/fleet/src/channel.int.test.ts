@@ -118,6 +118,28 @@ describe('a session', () => {
     expect(agent.dead).toEqual([])
   })
 
+  test.each([
+    ['with what it knows', { boot: 'b', agentVersion: '9', adapters: [], protocol: 2 }],
+    ['in a way that cannot be read', { protocol: 2, whoami: {} }],
+  ])('of an agent that speaks another protocol is refused by name: a greeting %s', async (_what, hello) => {
+    const agent = await connect()
+    await until('open', () => agent.socket.readyState === agent.socket.OPEN)
+    agent.say({ type: 'hello', ...hello })
+    await until('closed', () => agent.closeCode === 4005)
+    expect(agent.closeReason).toBe('the agent speaks protocol 2, this fleet 1')
+    expect(fleet.counters.get('wrong_protocol')).toBe(1)
+    expect(agent.messages).toEqual([])
+  })
+
+  test('of an agent that names our protocol, and more than we know, is as any other', async () => {
+    const agent = await connect()
+    await until('open', () => agent.socket.readyState === agent.socket.OPEN)
+    const hello = { type: 'hello', boot: 'boot-1', agentVersion: '9', adapters: [] }
+    agent.say({ ...hello, protocol: 1, invented: true })
+    agent.say(agent.ack(await agent.desired(1), value))
+    await until('the ack', () => ledger.acks.length === 1)
+  })
+
   test('hands on who used a key apart from the counters, which are waited for', async () => {
     const agent = await connected()
     await agent.desired(1)

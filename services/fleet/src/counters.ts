@@ -8,6 +8,7 @@ const NAMES = [
   'nacks_taken',
   'malformed',
   'wrong_peer',
+  'wrong_protocol',
   'wrong_session',
   'unknown_nonce',
   'replayed_nonce',

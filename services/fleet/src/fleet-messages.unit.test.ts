@@ -55,6 +55,7 @@ describe('what an agent says', () => {
       '128 clients, and 64 knocks',
       sightings({ clients: many(client, 128), graveyard: { ...graveyard, knocks: many(client, 64) } }),
     ],
+    ['the protocol that it speaks', { ...hello, protocol: 1 }],
     ['an age of a year', report({ lastUseAgeMs: 366 * DAY_MS })],
   ])('is taken: %s', (_what, message) => {
     expect(AgentToFleet.safeParse(message).success).toBe(true)

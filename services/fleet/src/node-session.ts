@@ -5,6 +5,7 @@ import {
   type DesiredState,
   type FleetToAgent,
   type Nack,
+  PROTOCOL,
   RekeyError,
   type UsageMessage,
 } from '@rekey/contracts'
@@ -183,6 +184,8 @@ export class NodeSession {
     this.#missed = 0
     if (this.#isFlooding()) return this.#refuse('flooding', 1008, 'too many messages')
     const message = text === undefined ? undefined : parse(text)
+    const spoken = message ? undefined : protocolOf(text)
+    if (spoken !== undefined) return this.#refuseProtocol(spoken)
     if (!message) return this.#refuse('malformed', 1002, 'not a message')
     if (message.type === 'hello') return this.#hello(message)
     if (this.#phase !== 'open') return this.#refuse('malformed', 1002, 'hello comes first')
@@ -205,8 +208,9 @@ export class NodeSession {
   }
 
   async #hello(hello: Hello): Promise<void> {
-    const { boot, adapters } = hello
+    const { boot, adapters, protocol = 1 } = hello
     if (this.#phase !== 'new') return this.#refuse('malformed', 1002, 'hello comes once')
+    if (protocol !== PROTOCOL) return this.#refuseProtocol(protocol)
     for (const { credential, buries } of adapters) if (buries) this.#buries.set(credential, '')
     clearTimeout(this.#helloTimer)
     this.#phase = 'opening'
@@ -311,6 +315,11 @@ export class NodeSession {
     else log.warn(fields, 'an answer of the node was refused')
   }
 
+  /** A node whose agent was updated first, or last: its operator reads this in the agent's log. */
+  #refuseProtocol(spoken: number): void {
+    this.#refuse('wrong_protocol', 4005, `the agent speaks protocol ${spoken}, this fleet ${PROTOCOL}`)
+  }
+
   /** Something that no agent of ours says: the connection ends. */
   #refuse(fault: CounterName, code: number, reason: string): void {
     const { counters, log, wire } = this.#options
@@ -334,6 +343,16 @@ export class NodeSession {
 function parse(text: string): AgentToFleet | undefined {
   try {
     return AgentToFleet.parse(JSON.parse(text))
+  } catch {
+    return undefined
+  }
+}
+
+/** Of a greeting that cannot be read otherwise: another protocol than ours, if it names one. */
+function protocolOf(text: string | undefined): number | undefined {
+  try {
+    const { type, protocol } = JSON.parse(text ?? '') ?? {}
+    return type === 'hello' && Number.isSafeInteger(protocol) && protocol !== PROTOCOL ? protocol : undefined
   } catch {
     return undefined
   }

@@ -12,14 +12,16 @@ export class FakeAgent {
   readonly messages: FleetToAgent[] = []
   readonly socket: WebSocket
   closeCode: number | undefined
+  closeReason: string | undefined
   failure: string | undefined
 
   constructor(port: number, node: string, identity: Issued, ca: string, answersPings = true) {
     this.node = node
     this.socket = new WebSocket(`wss://localhost:${port}`, { ...identity, ca, autoPong: answersPings })
     this.socket.on('message', (data) => this.messages.push(FleetToAgent.parse(JSON.parse(data.toString()))))
-    this.socket.on('close', (code) => {
+    this.socket.on('close', (code, reason) => {
       this.closeCode = code
+      this.closeReason = reason.toString()
     })
     this.socket.on('error', (error) => {
       this.failure = error.message

@@ -82,7 +82,7 @@ function trialOf({
     }
   if (appRole)
     return async (value) => {
-      const { anonymousVault, trySecretId } = await import('@rekey/backend-vault')
+      const { anonymousVault, trySecretId } = await import('@rekey/backend-vault/reading')
       const vault = anonymousVault({ addr: appRole.addr })
       const roleId = async () => (await readFile(appRole.roleIdFile, 'utf8')).trim()
       try {
