@@ -1,6 +1,6 @@
 export { startAgent } from './agent.ts'
 export { type Clients, startClients, type Tally } from './clients.ts'
-export { type Gateway, startGateway } from './gateway.ts'
+export { type Gateway, type GatewayOptions, startGateway } from './gateway.ts'
 export { type ModelEndpoint, startModelEndpoint } from './model-endpoint.ts'
 export { SupervisedProcess } from './process.ts'
 export { type Readers, readersOf, storesAs } from './readers.ts'
