@@ -1,3 +1,4 @@
+import { agent } from './figures/agent.ts'
 import { core } from './figures/core.ts'
 import { exposure } from './figures/exposure.ts'
 import { fleet } from './figures/fleet.ts'
@@ -36,6 +37,7 @@ export const FIGURES = {
   exposure,
   fleet,
   month,
+  agent,
 } satisfies Record<string, (bench: Bench) => Promise<Figure>>
 export type FigureName = keyof typeof FIGURES
 export const FIGURE_NAMES = Object.keys(FIGURES) as FigureName[]

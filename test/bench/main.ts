@@ -5,7 +5,7 @@ import { machineLine } from './machine.ts'
 import { asText } from './report.ts'
 
 /** Measured only by name. */
-const LONG: readonly FigureName[] = ['kinds', 'quota', 'exposure', 'fleet', 'month']
+const LONG: readonly FigureName[] = ['kinds', 'quota', 'exposure', 'fleet', 'month', 'agent']
 
 const HELP = `Usage: pnpm bench [name...] [--quick] [--runs N] [--json]
 
@@ -22,8 +22,9 @@ Measures what Rekey does beside a bare floor that is measured in the same run, o
   exposure    how long a leaked value is still accepted, at 3, 100 and 1,000 nodes · floor: the round trips alone (an hour)
   fleet       1,000 and 10,000 nodes: a value rolled over, memory, requests while idle, and all connecting again · floor: the round trips alone (an hour)
   month       20,000 rotations in one go, and what a store's quota makes of it (20 minutes and more)
+  agent       an idle agent's memory, processor time and packets · floor: a process with the same session (10 minutes)
 
-Without a name: all of them but kinds, quota, exposure, fleet and month. docs/reference/benchmarks.md says what each figure means.
+Without a name: all of them but kinds, quota, exposure, fleet, month and agent. docs/reference/benchmarks.md says what each figure means.
 
   --quick   sizes that only show that it works
   --runs N  how often each is measured (3)

@@ -24,6 +24,8 @@ export type OwnRekeyOptions = {
   connections?: Record<string, string>
   /** Extra environment of the rotator. */
   rotator?: Record<string, string>
+  /** Extra environment of every service. */
+  env?: Record<string, string>
 }
 
 /** A whole Rekey of its own on the shared servers: database, topics, folder, ports. It has no credential yet. */
@@ -64,7 +66,7 @@ export async function startOwnRekey(stack: StackAddresses, options: OwnRekeyOpti
 
 async function build(
   stack: StackAddresses,
-  { name, redisDatabase, connections: files = {}, rotator = {} }: OwnRekeyOptions,
+  { name, redisDatabase, connections: files = {}, rotator = {}, env = {} }: OwnRekeyOptions,
   closers: (() => Promise<unknown>)[],
 ): Promise<Omit<OwnRekey, 'close'>> {
   const id = randomBytes(4).toString('hex')
@@ -88,7 +90,7 @@ async function build(
     servers,
     dir,
     ports: { control: await freePort(), fleet: await freePort(), enrol: await freePort() },
-    env: { INTAKE_TOPICS: changes, INTAKE_GROUP: `intake-${id}`, AUDIT_TOPIC: auditTopic },
+    env: { INTAKE_TOPICS: changes, INTAKE_GROUP: `intake-${id}`, AUDIT_TOPIC: auditTopic, ...env },
     only: { rotator: { REKEY_CONNECTIONS_DIR: connections, ...rotator } },
     leaveOut: ['intake'],
   })

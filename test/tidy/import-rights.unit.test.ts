@@ -86,7 +86,7 @@ test('packages and services do not depend on infra, but for their tests', () => 
  */
 const REACHES_INTO = [
   { from: 'test/simulation/rotator-code.ts', folder: 'services/rotator/' },
-  { from: 'test/bench/nodes/agent-code.ts', folder: 'services/agent/' },
+  { from: 'test/fleet/agent-code.ts', folder: 'services/agent/' },
 ]
 
 test('a relative import stays in its package', () => {

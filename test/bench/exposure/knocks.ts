@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net'
-import { nowMs } from '../nodes/clock.ts'
-import type { Place } from '../nodes/doors.ts'
+import { nowMs } from '../../fleet/clock.ts'
+import type { Place } from '../../fleet/doors.ts'
 
 export type Answer = { accepted: boolean; at: number }
 

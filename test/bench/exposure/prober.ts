@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { connectVault, vaultReader } from '@rekey/backend-vault'
+import type { Place } from '../../fleet/doors.ts'
 import { serve } from '../nodes/calls.ts'
-import type { Place } from '../nodes/doors.ts'
 import { Knocks } from './knocks.ts'
 import { type Seen, vigil } from './vigil.ts'
 

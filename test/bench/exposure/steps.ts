@@ -1,5 +1,5 @@
 import type { JournalEntry } from '@rekey/ledger'
-import type { Heard } from '../nodes/played-node.ts'
+import type { Heard } from '../../fleet/played-node.ts'
 
 /** What happened between two moments, in the order of an emergency. */
 export type Step = { name: string; ms: number }

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { connectVault } from '@rekey/backend-vault'
 import { builtVault, forget, watch } from '@rekey/local'
-import { nowMs } from '../nodes/clock.ts'
+import { nowMs } from '../../fleet/clock.ts'
 import type { LeakVault } from '../nodes/vault.ts'
 
 /** `rendered`: milliseconds until its file had the next value; `waited`: not in so many. */

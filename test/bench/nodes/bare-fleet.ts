@@ -5,8 +5,8 @@ import { createServer, type TLSSocket } from 'node:tls'
 import type { VaultClient } from '@rekey/backend-vault'
 import { proofPublicKey, Secret, verifyStatement } from '@rekey/contracts'
 import pg from 'pg'
+import { nowMs } from '../../fleet/clock.ts'
 import { type BareAnswer, type BareOrder, bareStatement } from './bare-node.ts'
-import { nowMs } from './clock.ts'
 
 /**
  * The bare way to end a value: one durable row, and each node told over a TLS connection that is open. To go on serving,

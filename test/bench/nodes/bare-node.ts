@@ -2,8 +2,8 @@ import { createInterface } from 'node:readline'
 import { connect } from 'node:tls'
 import type { VaultClient } from '@rekey/backend-vault'
 import { RekeyError, Secret, signStatement } from '@rekey/contracts'
-import type { Identity } from './agent-code.ts'
-import type { Door } from './doors.ts'
+import type { Identity } from '../../fleet/agent-code.ts'
+import type { Door } from '../../fleet/doors.ts'
 
 /** What the floor tells a node: lines of JSON over one TLS connection that stays open. */
 export type BareOrder =

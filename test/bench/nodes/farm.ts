@@ -1,11 +1,11 @@
 import diagnostics from 'node:diagnostics_channel'
 import type { ClientRequest } from 'node:http'
 import { createLogger } from '@rekey/runtime'
+import { nowMs } from '../../fleet/clock.ts'
+import { Door, serveDoors } from '../../fleet/doors.ts'
+import { type Heard, PlayedNode } from '../../fleet/played-node.ts'
 import { connectBare } from './bare-node.ts'
 import { serve } from './calls.ts'
-import { nowMs } from './clock.ts'
-import { Door, serveDoors } from './doors.ts'
-import { type Heard, PlayedNode } from './played-node.ts'
 
 /** Played nodes of one process: their sessions with the fleet, their doors, and the floor's connections beside them. */
 

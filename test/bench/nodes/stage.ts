@@ -2,21 +2,21 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { connectVault, type VaultClient } from '@rekey/backend-vault'
 import { ControlClient } from '@rekey/cli'
 import { Secret } from '@rekey/contracts'
 import type { JournalEntry } from '@rekey/ledger'
 import { createTopics, freePort } from '@rekey/local'
 import { type SupervisedProcess, startPlatform } from '@rekey/platform'
+import type { Place } from '../../fleet/doors.ts'
+import type { Heard } from '../../fleet/played-node.ts'
 import { Cpu, residentBytes } from '../cpu.ts'
 import type { Servers } from '../servers.ts'
 import { Child } from '../world/child.ts'
 import { type BareFleet, bareFleet } from './bare-fleet.ts'
 import { callsOf } from './calls.ts'
-import type { Place } from './doors.ts'
+import { untilClosed } from './closed.ts'
 import type { FarmCalls } from './farm.ts'
-import type { Heard } from './played-node.ts'
 import type { LeakVault } from './vault.ts'
 
 /** Rekey's own services, played nodes, and the floor beside them. */
@@ -250,23 +250,6 @@ async function floor(
   })
   closers.push(() => bare.close())
   return bare
-}
-
-/** By asking now and then: a watch would be one more that is told of each step. */
-async function untilClosed(control: ControlClient, rotation: string): Promise<JournalEntry[]> {
-  const entries: JournalEntry[] = []
-  const deadline = performance.now() + 5 * MINUTE_MS
-  for (;;) {
-    entries.push(...(await control.journal(rotation, entries.at(-1)?.position)))
-    const end = entries.find((entry) => entry.type === 'RotationClosed')
-    if (end?.data.outcome === 'closed') return entries
-    if (end) throw new Error(`${rotation} ended as ${end.data.outcome}`)
-    if (performance.now() > deadline)
-      throw new Error(
-        `${rotation} has not closed; its last step is ${JSON.stringify(entries.at(-1)).slice(0, 500)}`,
-      )
-    await delay(200)
-  }
 }
 
 const apiVersion = 'rekey.dev/v1'

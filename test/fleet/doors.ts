@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { setImmediate as turn } from 'node:timers/promises'
-import type { AcceptedValue, Secret } from '@rekey/contracts'
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
+import type { AcceptedValue } from '@rekey/contracts'
 import type { NodeAdapter } from './agent-code.ts'
 
 /** Where a node's door is: `http://127.0.0.1:<port>/<name>/`. */
@@ -12,6 +12,10 @@ export class Door {
   /** Values, with their generations. */
   #accepts = new Map<string, number>()
   #uses = new Map<number, { requests: number; lastAt: number | undefined }>()
+  /** Work on this node takes so much longer. */
+  slowMs = 0
+  /** Its own path refuses these, as with a model server that cannot take them. */
+  readonly refuses = new Set<number>()
 
   accept(values: Iterable<readonly [value: string, generation: number]>): void {
     this.#accepts = new Map(values)
@@ -36,18 +40,20 @@ export class Door {
    * A try takes a turn of the loop all the same, so that what one host signs does not keep another one from refusing.
    */
   adapter(): NodeAdapter {
-    const accepts = (value: Secret) => this.#accepts.has(value.reveal())
     return {
       kind: 'played',
       disruption: 'A',
       canTry: true,
-      apply: async (accept: AcceptedValue[]) =>
-        this.accept(accept.map(({ value, generation }) => [value.reveal(), generation])),
+      apply: async (accept: AcceptedValue[]) => {
+        if (this.slowMs > 0) await delay(this.slowMs)
+        this.accept(accept.map(({ value, generation }) => [value.reveal(), generation]))
+      },
       drop: async (generations) =>
         this.accept([...this.#accepts].filter(([, generation]) => !generations.includes(generation))),
-      async tryValue(value) {
+      tryValue: async (value) => {
         await turn()
-        return accepts(value) ? 'accepted' : 'refused'
+        const generation = this.#accepts.get(value.reveal())
+        return generation === undefined || this.refuses.has(generation) ? 'refused' : 'accepted'
       },
       usage: async () => {
         const now = performance.now()
