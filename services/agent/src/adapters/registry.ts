@@ -3,6 +3,7 @@ import type { AdapterDefinition } from './definition.ts'
 import { envoyDefinition } from './envoy/adapter.ts'
 import { fileDefinition } from './file/adapter.ts'
 import { haproxyDefinition } from './haproxy/adapter.ts'
+import { nginxMapDefinition } from './nginx-map/adapter.ts'
 import type { NodeAdapter } from './node-adapter.ts'
 import { pgbouncerDefinition } from './pgbouncer/adapter.ts'
 import { subrequestDefinition } from './subrequest/adapter.ts'
@@ -12,6 +13,7 @@ const DEFINITIONS = {
   envoy: envoyDefinition,
   file: fileDefinition,
   haproxy: haproxyDefinition,
+  'nginx-map': nginxMapDefinition,
   pgbouncer: pgbouncerDefinition,
   subrequest: subrequestDefinition,
 }
@@ -20,6 +22,7 @@ export const adapterConfig = z.discriminatedUnion('kind', [
   envoyDefinition.config,
   fileDefinition.config,
   haproxyDefinition.config,
+  nginxMapDefinition.config,
   pgbouncerDefinition.config,
   subrequestDefinition.config,
 ])
