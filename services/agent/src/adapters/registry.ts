@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { containerCredentialsDefinition } from './container-credentials/adapter.ts'
 import type { AdapterDefinition } from './definition.ts'
 import { envoyDefinition } from './envoy/adapter.ts'
 import { fileDefinition } from './file/adapter.ts'
@@ -10,6 +11,7 @@ import { subrequestDefinition } from './subrequest/adapter.ts'
 
 /** One line per kind, and one in `adapterConfig`; the folder has the same name. */
 const DEFINITIONS = {
+  'container-credentials': containerCredentialsDefinition,
   envoy: envoyDefinition,
   file: fileDefinition,
   haproxy: haproxyDefinition,
@@ -19,6 +21,7 @@ const DEFINITIONS = {
 }
 
 export const adapterConfig = z.discriminatedUnion('kind', [
+  containerCredentialsDefinition.config,
   envoyDefinition.config,
   fileDefinition.config,
   haproxyDefinition.config,
