@@ -80,7 +80,7 @@ export class Fleet {
       flushMs: 20,
       // A canary answers alone, and everybody waits for it.
       promptMs: 1,
-      itemsMax: 100,
+      itemsMax: 500,
       write: (acks) => ledger.recordAcks(acks),
       keyOf: (ack) => `${ack.node} ${ack.credential}`,
       onLost,
@@ -184,8 +184,8 @@ export class Fleet {
           return socket.bufferedAmount
         },
       },
-      open: async (boot) => {
-        const opened = await ledger.openSession({ node, boot, instance })
+      open: async ({ boot, labels, adapters }) => {
+        const opened = await ledger.openSession({ node, boot, instance, adapters, ...(labels && { labels }) })
         await this.#rights.allow(node, opened.desired)
         return opened
       },
