@@ -8,14 +8,12 @@ import {
 } from '@rekey/contracts'
 import { type Ask, withRedis } from './connection.ts'
 import { rebuilt } from './failure.ts'
-import * as fences from './fence.ts'
+import * as fence from './fence.ts'
 import { digestOf, loginOf, managerOf, newLogin, placeOf, strongLoginOf } from './login.ts'
-import { RedisError } from './resp.ts'
-import { PROBE, tryLogin } from './try-login.ts'
-import { expectSame, sessionsIn, userOf } from './users.ts'
+import { killsOf, settled } from './look.ts'
+import { tryLogin } from './try-login.ts'
+import type { Pair } from './users.ts'
 
-/** How often a change is tried again where somebody else changed the fence meanwhile. */
-const CHANGES_MAX = 20
 const AGAIN_MS = 50
 /** How long ended sessions may take to be gone. */
 const ENDING_MS = 3_000
@@ -27,7 +25,8 @@ export type RedisAclPairAuthority = Required<
 
 /**
  * Two ACL users, `<pair>_a` and `<pair>_b`, with the same permissions, which are never touched. A generation has one of them, so
- * that two can log in side by side. The server is given SHA-256 digests, and no password.
+ * that two can log in side by side. What is known of them is in the users themselves (see mark.ts), and nowhere else. The server is
+ * given SHA-256 digests, and no password.
  */
 export function redisAclPairAuthority(
   spec: Omit<RedisAclPairSpec, 'kind' | 'soakMs'>,
@@ -35,7 +34,6 @@ export function redisAclPairAuthority(
 ): RedisAclPairAuthority {
   const { pair, aclFile } = spec
   const users = [`${pair}_a`, `${pair}_b`]
-  const key = `rekey:acl-pair:${pair}`
   const endpoints = spec.endpoints.map(({ name, url }) => ({ name, place: placeOf(url) }))
   const [first] = endpoints
   if (!first) throw new RekeyError('invalid_configuration', `the pair ${pair} has no endpoint`)
@@ -50,82 +48,19 @@ export function redisAclPairAuthority(
     }
   }
 
-  function fenceOf(text: unknown): fences.Fence {
-    if (typeof text !== 'string') return fences.freshFence(users)
-    try {
-      return fences.Fence.parse(JSON.parse(text))
-    } catch {
-      throw new RekeyError('bad_response', `the key ${key} does not hold what Rekey has put there`)
-    }
+  /** Also where nothing was left to do: whoever did it may have died on the way here. */
+  const save = async (ask: Ask) => {
+    if (aclFile) await ask(['ACL', 'SAVE'])
   }
 
-  /** One change of the fence, and of a user with it. */
-  const changing = (
-    what: string,
-    call: Call,
-    generation: number,
-    /** `seen` throws where the two are no pair: what ends a generation does not ask for that. */
-    decide: (fence: fences.Fence, seen: () => Map<string, fences.UserSeen>) => fences.Change,
-  ): Promise<fences.Fence> =>
+  const changing = (what: string, call: Call, decide: (now: Pair) => fence.Step[]): Promise<Pair> =>
     managing(what, call, async (ask) => {
-      for (let left = CHANGES_MAX; left > 0; left -= 1) {
-        const [, text, ...rows] = await ask(
-          ['WATCH', key],
-          ['GET', key],
-          ...users.map((user) => ['ACL', 'GETUSER', user]),
-        )
-        const seen = () => {
-          const both = rows.map((row, at) => userOf(users[at] ?? '', row))
-          expectSame(both)
-          return new Map(both.map((user) => [user.name, user]))
-        }
-        const { verdict, fence, acl } = decide(fenceOf(text), seen)
-        if (verdict !== 'done' && verdict !== 'held') throw refusalOf(generation, verdict)
-        if (verdict === 'done') {
-          const replies = await ask(
-            ['MULTI'],
-            ['SET', key, JSON.stringify(fence)],
-            ...(acl ? [['ACL', 'SETUSER', acl.user, ...acl.rules]] : []),
-            ...(acl?.endSessions ? [['CLIENT', 'KILL', 'USER', acl.user]] : []),
-            ['EXEC'],
-          )
-          const done = replies.at(-1)
-          if (done === null) continue
-          const failed = Array.isArray(done) && done.find((reply) => reply instanceof RedisError)
-          if (failed) throw failed
-        }
-        // Also of what was done before: whoever did it may have died on the way here.
-        if (aclFile) await ask(['ACL', 'SAVE'])
-        return fence
-      }
-      throw new RekeyError('backend_unavailable', `${what}: others change the pair ${pair} all the time`)
+      const now = await settled(ask, users, decide)
+      await save(ask)
+      return now
     })
 
-  function refusalOf(generation: number, verdict: fences.Verdict): RekeyError {
-    const about = `generation ${generation} of the ACL pair ${pair}`
-    switch (verdict) {
-      case 'ended':
-        return new RekeyError('not_allowed_now', `${about} was ended`)
-      case 'suspended':
-        return new RekeyError('not_allowed_now', `${about} is suspended`)
-      case 'absent':
-        return new RekeyError('not_allowed_now', `${about} is not there any more`)
-      case 'full':
-        return new RekeyError('not_allowed_now', `${about} finds no free user: both hold other generations`)
-      case 'elsewhere':
-        return new RekeyError('foreign_writer', `${about} has another user than its value names`)
-      case 'other':
-        return new RekeyError('foreign_writer', `${about} has another password there, or was switched off`)
-      default:
-        return new RekeyError('foreign_writer', `a free user of ${pair} is on: somebody else enabled it`)
-    }
-  }
-
-  const sessionsOf = async (ask: Ask, generation: number) => {
-    const [text, list] = await ask(['GET', key], ['CLIENT', 'LIST'])
-    const slot = fenceOf(text).slots.find((one) => one.generation === generation && one.state !== 'reserved')
-    return { user: slot?.user, count: slot ? sessionsIn(String(list), slot.user, PROBE) : 0 }
-  }
+  const looking = (ask: Ask) => settled(ask, users, () => [])
 
   return {
     kind: 'redis-acl-pair',
@@ -135,25 +70,19 @@ export function redisAclPairAuthority(
 
     /** The user is kept for the generation before its value is made: values name their user. */
     async make(generation, call) {
-      const fence = await changing('a reservation', call, generation, (now, seen) => {
-        seen()
-        return fences.reserve(now, generation)
-      })
-      const slot = fence.slots.find((one) => one.generation === generation)
-      if (!slot) throw refusalOf(generation, 'full')
-      return newLogin(slot.user, place)
+      const now = await changing('a reservation', call, (seen) => fence.reserve(seen, generation))
+      const user = fence.reservedFor(now, generation)
+      if (!user)
+        throw new RekeyError('bad_response', `no user of ${pair} is kept for generation ${generation}`)
+      return newLogin(user, place)
     },
 
     async install({ generation, value }, call) {
       const login = strongLoginOf(value)
       const { username: user } = login
-      if (!users.includes(user))
-        throw new RekeyError('value_refused', `the value names a user that is not of the pair ${pair}`)
       const digest = digestOf(login.password)
       const put = () =>
-        changing('the installation', call, generation, (fence, seen) =>
-          fences.install(fence, seen(), { generation, user, digest }),
-        )
+        changing('the installation', call, (seen) => fence.install(seen, { generation, user, digest }))
       await put()
       for (const { name, place: at } of endpoints) {
         const { verdict, seen } = await tryLogin(login, at, call.signal)
@@ -161,35 +90,51 @@ export function redisAclPairAuthority(
         // It may have been ended meanwhile: that is said then.
         if (verdict === 'refused') await put()
         const about = `the new login was tried at ${name}`
-        if (verdict === 'refused') throw new RekeyError('foreign_writer', `${about} and refused: ${seen}`)
+        if (verdict === 'refused')
+          throw new RekeyError(
+            'foreign_writer',
+            `${about} and refused (${seen}): that is another server than the one of the connection ${spec.connection}, which has it. Users are not replicated`,
+          )
         const code = call.signal.aborted ? 'backend_timeout' : 'backend_unavailable'
         throw new RekeyError(code, `${about}: ${seen}`)
       }
     },
 
     async suspend(generation, call) {
-      await changing('the suspension', call, generation, (fence) => fences.suspend(fence, generation))
+      await changing('the suspension', call, (seen) => fence.suspend(seen, generation))
     },
 
     async reinstate(generation, call) {
-      await changing('the reinstatement', call, generation, (fence) => fences.reinstate(fence, generation))
+      await changing('the reinstatement', call, (seen) => fence.reinstate(seen, generation))
     },
 
-    async revoke(generation, call) {
-      await changing('the revocation', call, generation, (fence) => fences.revoke(fence, generation))
-    },
+    /** What can be ended is ended, and only then it is said what is wrong. */
+    revoke: (generation, call) =>
+      managing('the revocation', call, async (ask) => {
+        const now = await settled(ask, users, (seen) => fence.revoke(seen, generation))
+        const ended = fence.endedUser(now, generation)
+        if (ended) await ask(...killsOf(ended.name, idsOf(now, ended.name)))
+        await save(ask)
+        fence.expectEnded(now, generation)
+      }),
 
     sessions: (generation, call) =>
-      managing('a count of sessions', call, async (ask) => (await sessionsOf(ask, generation)).count),
+      managing('a count of sessions', call, async (ask) => {
+        const now = await looking(ask)
+        const user = fence.userInUse(now, generation)
+        return user ? countOf(now, user.name) : 0
+      }),
 
     /** Again and again until none is there: one that was logging in at the revocation comes up a moment after it. */
     endSessions: (generation, call) =>
       managing('the end of sessions', call, async (ask) => {
         const until = performance.now() + ENDING_MS
         for (let quiet = 0; quiet < 2; ) {
-          const { user, count } = await sessionsOf(ask, generation)
-          if (user && count > 0) await ask(['CLIENT', 'KILL', 'USER', user])
-          quiet = count === 0 ? quiet + 1 : 0
+          const now = await looking(ask)
+          const user = fence.userInUse(now, generation)
+          if (!user) return
+          await ask(...killsOf(user.name, idsOf(now, user.name)))
+          quiet = countOf(now, user.name) === 0 ? quiet + 1 : 0
           if (quiet === 0 && performance.now() > until)
             throw new RekeyError('backend_unavailable', `sessions of generation ${generation} do not end`)
           await new Promise((resolve) => setTimeout(resolve, AGAIN_MS))
@@ -207,3 +152,7 @@ export function redisAclPairAuthority(
     },
   }
 }
+
+const idsOf = ({ sessions }: Pair, user: string) => (sessions.get(user) ?? []).map(({ id }) => id)
+const countOf = ({ sessions }: Pair, user: string) =>
+  (sessions.get(user) ?? []).filter(({ isTry }) => !isTry).length

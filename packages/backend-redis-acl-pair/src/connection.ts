@@ -6,6 +6,10 @@ import { decoded, encoded, RedisError, type Reply } from './resp.ts'
 /** Several commands as one message; their replies, of which the first refusal is thrown. */
 export type Ask = (...commands: string[][]) => Promise<Reply[]>
 
+/** As permissions name it: of no command more than two words, which are ours. */
+const nameOf = ([name = '', sub = '']: string[]) =>
+  ['ACL', 'CLIENT'].includes(name) ? `${name} ${sub}`.toLowerCase() : name.toLowerCase()
+
 /**
  * One connection for one piece of work. No retries and no queue: what was lost is settled by the caller, who knows what it was. Only
  * `signal` bounds it.
@@ -48,12 +52,14 @@ export async function withRedis<T>(
     }
   }
   const ask: Ask = async (...commands) => {
+    if (commands.length === 0) return []
     socket.write(commands.map(encoded).join(''))
     const replies: Reply[] = []
-    for (const _ of commands) {
+    for (const command of commands) {
       const reply = await next()
+      if (reply instanceof RedisError) reply.command = nameOf(command)
       // A server that is full says so once, and hangs up.
-      if (reply instanceof RedisError && reply.isFull) throw reply
+      if (reply instanceof RedisError && reply.meaning === 'full') throw reply
       replies.push(reply)
     }
     const refusal = replies.find((reply) => reply instanceof RedisError)

@@ -1,134 +1,200 @@
-import { z } from 'zod'
+import { RekeyError } from '@rekey/contracts'
+import { type Mark, type MarkState, markOf, noDigest, startOf } from './mark.ts'
+import { expectSame, type Pair, type User } from './users.ts'
 
 /**
- * The fence: one key for each pair, at the server that the pair is for. It says which generation a user has, and up to which
- * number generations were ended. A user is altered in the transaction that changes the key, and only if the key is what was
- * looked at (WATCH): an installation that was paused on its way finds that its generation was ended meanwhile, and does nothing.
- *
- *   free ──▶ reserved ──▶ installed ◀──▶ suspended
- *               ▲   │         │              │
- *               └───┴──── revoked ◀──────────┘
+ * What to do so that it is as asked, judged from both users as they are. Nothing to do: it is so. Each step holds only for the mark
+ * that was looked at; where somebody else was faster it does nothing, and the pair is looked at again. What cannot be known is an
+ * error that says what to do.
  */
-const Slot = z.object({
-  user: z.string(),
-  state: z.enum(['free', 'reserved', 'installed', 'suspended', 'revoked']),
-  generation: z.number().int().nullable(),
-  /** SHA-256 of the password, as Redis keeps it itself. */
-  digest: z.string().nullable(),
-})
-export type Slot = z.infer<typeof Slot>
-
-export const Fence = z.object({ endedThrough: z.number().int(), slots: z.array(Slot) })
-export type Fence = z.infer<typeof Fence>
-
-/** What the server says of a user. */
-export type UserSeen = { isOn: boolean; digests: string[] }
-
-export type Verdict =
-  | 'done'
-  | 'held'
-  | 'ended'
-  | 'suspended'
-  | 'absent'
-  | 'elsewhere'
-  | 'full'
-  | 'foreign'
-  | 'other'
-
-/** Anything but `done` changes nothing. `acl`: what is said of which user, in the same transaction. */
-export type Change = {
-  verdict: Verdict
-  fence: Fence
-  acl?: { user: string; rules: string[]; endSessions?: true }
+export type Step = {
+  user: string
+  from: string
+  to: string
+  rules: string[]
+  /** Sessions that are ended before. */
+  endFirst?: string[]
 }
 
-export const freshFence = (users: string[]): Fence => ({
-  endedThrough: 0,
-  slots: users.map((user) => ({ user, state: 'free', generation: null, digest: null })),
-})
+const HELD: MarkState[] = ['reserved', 'installed', 'suspended']
+const GIVEN: MarkState[] = ['installed', 'suspended', 'revoked']
 
-const HELD = ['reserved', 'installed', 'suspended']
-const held = ({ slots }: Fence, generation: number) =>
-  slots.find((slot) => slot.generation === generation && HELD.includes(slot.state))
+function step({ name, text, mark }: User, next: Partial<Mark>, ...rules: string[]): Step {
+  return { user: name, from: text, to: markOf(name, { ...mark, ...next }), rules }
+}
 
-const withSlot = (fence: Fence, slot: Slot): Fence => ({
-  ...fence,
-  slots: fence.slots.map((one) => (one.user === slot.user ? slot : one)),
-})
+const holder = ({ users }: Pair, generation: number, states: MarkState[]) =>
+  users.find(({ mark }) => mark.generation === generation && states.includes(mark.state))
+
+const endedThrough = ({ users }: Pair) => Math.max(0, ...users.map(({ mark }) => mark.endedThrough))
+
+/** Somebody has a login on a user that no generation has. */
+const isForeign = ({ isOn, passwords }: User) => isOn || passwords.length > 0
+
+/** A login on a user of which nothing is known from before: that could be any generation's. */
+const isUnaccounted = ({ mark, passwords }: User) => mark.generation === 0 && passwords.length > 0
+
+/** Before it is said that a generation is nowhere. */
+export function expectAccounted({ users, faults }: Pair): void {
+  const [fault] = faults
+  if (fault) throw fault
+  const unaccounted = users.find(isUnaccounted)
+  if (unaccounted)
+    throw new RekeyError(
+      'foreign_writer',
+      `the user ${unaccounted.name} has a fresh mark, and a password beside it: whose that is is not known. Reset it, or give the login another user`,
+    )
+}
+
+function expectPair({ users, faults }: Pair): void {
+  const [fault] = faults
+  if (fault) throw fault
+  expectSame(users)
+}
+
+const about = (generation: number) => `generation ${generation} of this pair`
+const notNow = (generation: number, words: string) =>
+  new RekeyError('not_allowed_now', `${about(generation)} ${words}`)
+const foreign = (generation: number, words: string) =>
+  new RekeyError('foreign_writer', `${about(generation)} ${words}`)
+
+function full({ users }: Pair, generation: number): RekeyError {
+  const who = users
+    .map(({ name, mark }) => `${name} has generation ${mark.generation} (${mark.state})`)
+    .join(', ')
+  return notNow(
+    generation,
+    `finds no free user: ${who}. If one of those was ended, the server has older users than it had: see docs/guides/redis-login.md, "Older users came back"`,
+  )
+}
+
+/** The user that was kept for a generation. */
+export const reservedFor = (pair: Pair, generation: number): string | undefined =>
+  holder(pair, generation, HELD)?.name
 
 /** Keeps a user for a generation, so that its value can name it. The one that has rested longest. */
-export function reserve(fence: Fence, generation: number): Change {
-  if (held(fence, generation)) return { verdict: 'held', fence }
-  if (generation <= fence.endedThrough) return { verdict: 'ended', fence }
-  const [slot] = fence.slots
-    .filter(({ state, generation: other }) => {
-      if (state === 'reserved') return (other ?? 0) < generation
-      return state === 'free' || state === 'revoked'
-    })
-    .toSorted((a, b) => (a.generation ?? 0) - (b.generation ?? 0))
-  if (!slot) return { verdict: 'full', fence }
-  return { verdict: 'done', fence: withSlot(fence, { ...slot, state: 'reserved', generation, digest: null }) }
+export function reserve(pair: Pair, generation: number): Step[] {
+  expectPair(pair)
+  if (holder(pair, generation, HELD)) return []
+  if (generation <= endedThrough(pair)) throw notNow(generation, 'was ended')
+  expectAccounted(pair)
+  const [user] = pair.users
+    .filter(({ mark }) => mark.state === 'free' || mark.state === 'revoked' || isStale(mark, generation))
+    .toSorted((a, b) => a.mark.generation - b.mark.generation)
+  if (!user) throw full(pair, generation)
+  return [step(user, { state: 'reserved', generation, digestStart: noDigest })]
 }
+
+/** What was reserved for an earlier one, and never installed, is in nobody's way. */
+const isStale = ({ state, generation }: Mark, than: number) => state === 'reserved' && generation < than
 
 export function install(
-  fence: Fence,
-  seen: Map<string, UserSeen>,
-  { generation, user, digest }: { generation: number; user: string; digest: string },
-): Change {
-  const own = held(fence, generation)
-  if (own?.state === 'suspended') return { verdict: 'suspended', fence }
-  if (own && own.user !== user) return { verdict: 'elsewhere', fence }
-  const now = seen.get(user)
-  if (own?.state === 'installed') {
-    const isSo = own.digest === digest && now?.isOn && now.digests.length === 1 && now.digests[0] === digest
-    return { verdict: isSo ? 'held' : 'other', fence }
+  pair: Pair,
+  { generation, user: name, digest }: { generation: number; user: string; digest: string },
+): Step[] {
+  expectPair(pair)
+  const user = pair.users.find((one) => one.name === name)
+  if (!user) throw new RekeyError('value_refused', `the value names the user ${name}, who is not of the pair`)
+  const own = user.mark.generation === generation ? user : holder(pair, generation, HELD)
+  if (own && HELD.includes(own.mark.state)) {
+    if (own.mark.state === 'suspended') throw notNow(generation, 'is suspended')
+    if (own !== user) throw foreign(generation, 'has another user than its value names')
+    if (own.mark.state === 'installed') {
+      if (own.passwords.length !== 1 || own.passwords[0] !== digest)
+        throw foreign(generation, `has another password at ${name}, or one more`)
+      if (!own.isOn) throw foreign(generation, `was switched off at ${name} by somebody else`)
+      return []
+    }
   }
-  if (generation <= fence.endedThrough) return { verdict: 'ended', fence }
-  const slot = fence.slots.find((one) => one.user === user)
-  const isFree =
-    slot &&
-    (slot.state === 'free' ||
-      slot.state === 'revoked' ||
-      (slot.state === 'reserved' && (slot.generation ?? 0) <= generation))
-  if (!isFree) return { verdict: 'full', fence }
-  if (now?.isOn) return { verdict: 'foreign', fence }
-  return {
-    verdict: 'done',
-    fence: withSlot(fence, { user, state: 'installed', generation, digest }),
-    // Sessions of a generation that was ended: from now on nobody could tell them from the new one's.
-    acl: { user, rules: ['resetpass', `#${digest}`, 'on'], endSessions: true },
-  }
+  if (generation <= endedThrough(pair)) throw notNow(generation, 'was ended')
+  const { state } = user.mark
+  if (state === 'installed' || state === 'suspended' || user.mark.generation > generation)
+    throw full(pair, generation)
+  if (isForeign(user))
+    throw foreign(generation, `finds ${name} with a login of somebody else: it is on, or has a password`)
+  return [
+    {
+      ...step(
+        user,
+        { state: 'installed', generation, digestStart: startOf(digest) },
+        'resetpass',
+        `#${digest}`,
+        'on',
+      ),
+      // Of a generation that was ended, for the user is off. From now on nobody could tell them from the new one's.
+      endFirst: (pair.sessions.get(name) ?? []).map(({ id }) => id),
+    },
+  ]
 }
 
-export function suspend(fence: Fence, generation: number): Change {
-  const slot = held(fence, generation)
-  if (slot?.state !== 'installed') return { verdict: 'held', fence }
-  return {
-    verdict: 'done',
-    fence: withSlot(fence, { ...slot, state: 'suspended' }),
-    acl: { user: slot.user, rules: ['off'] },
-  }
+export function suspend(pair: Pair, generation: number): Step[] {
+  const user = holder(pair, generation, ['installed', 'suspended'])
+  if (!user) expectAccounted(pair)
+  if (!user || (user.mark.state === 'suspended' && !user.isOn)) return []
+  return [step(user, { state: 'suspended' }, 'off')]
 }
 
-export function reinstate(fence: Fence, generation: number): Change {
-  const slot = held(fence, generation)
-  if (!slot || slot.state === 'reserved') return { verdict: 'absent', fence }
-  if (slot.state === 'installed') return { verdict: 'held', fence }
-  return {
-    verdict: 'done',
-    fence: withSlot(fence, { ...slot, state: 'installed' }),
-    acl: { user: slot.user, rules: ['on'] },
+export function reinstate(pair: Pair, generation: number): Step[] {
+  const user = holder(pair, generation, ['installed', 'suspended'])
+  if (!user) {
+    expectAccounted(pair)
+    throw notNow(generation, 'is not there any more')
   }
+  const { name, mark, passwords, isOn } = user
+  if (passwords.length !== 1 || startOf(passwords[0] ?? '') !== mark.digestStart)
+    throw foreign(generation, `has another password at ${name}, or one more: it is not switched on`)
+  if (mark.state === 'suspended') return [step(user, { state: 'installed' }, 'on')]
+  if (!isOn) throw foreign(generation, `was switched off at ${name} by somebody else`)
+  return []
 }
 
-/** Also of a generation that was never there: it must not come later. */
-export function revoke(fence: Fence, generation: number): Change {
-  const ended = { ...fence, endedThrough: Math.max(fence.endedThrough, generation) }
-  const slot = held(fence, generation)
-  if (!slot) return { verdict: fence.endedThrough === ended.endedThrough ? 'held' : 'done', fence: ended }
-  return {
-    verdict: 'done',
-    fence: withSlot(ended, { ...slot, state: 'revoked', digest: null }),
-    acl: { user: slot.user, rules: ['off', 'resetpass'] },
+/**
+ * Also of a generation that was never there: it must not come later, to neither of the two. What can be ended is ended, whatever
+ * is wrong with the other user. On a user that was only kept for it there is no login of ours: if there is one, somebody else uses it.
+ */
+export function revoke({ users }: Pair, generation: number): Step[] {
+  return users.flatMap((user) => {
+    const { mark } = user
+    const ended = { endedThrough: Math.max(mark.endedThrough, generation) }
+    const isItsOwn = mark.generation === generation
+    if (isItsOwn && (mark.state === 'installed' || mark.state === 'suspended'))
+      return [step(user, { ...ended, state: 'revoked', digestStart: noDigest }, 'off', 'resetpass')]
+    if (isItsOwn && mark.state === 'reserved') return [step(user, { ...ended, state: 'free' })]
+    return mark.endedThrough < generation ? [step(user, ended)] : []
+  })
+}
+
+/** Where a generation was, and nobody else is: whoever is still logged in there came with it. */
+export const endedUser = (pair: Pair, generation: number): User | undefined => {
+  const user = holder(pair, generation, ['revoked'])
+  return user && user.passwords.length === 0 ? user : undefined
+}
+
+/** That a revocation has done what it is asked to have done. */
+export function expectEnded(pair: Pair, generation: number): void {
+  const [fault] = pair.faults
+  if (fault) throw fault
+  const isItsOwn = pair.users.some(({ mark }) => mark.generation === generation)
+  if (!isItsOwn) expectAccounted(pair)
+  else if (!endedUser(pair, generation)) userInUse(pair, generation)
+}
+
+/** The user whose sessions are those of a generation; undefined: there are none. Throws where that cannot be known. */
+export function userInUse(pair: Pair, generation: number): User | undefined {
+  const user = holder(pair, generation, GIVEN)
+  if (!user) {
+    expectAccounted(pair)
+    const known = Math.max(endedThrough(pair), ...pair.users.map(({ mark }) => mark.generation))
+    if (generation <= known) return undefined
+    throw new RekeyError(
+      'not_found',
+      `the users know of generations up to ${known}, and not of ${generation}: it was never installed, or the server has older users than it had; see docs/guides/redis-login.md, "Older users came back"`,
+    )
   }
+  if (user.mark.state === 'revoked' && user.passwords.length > 0 && pair.sessions.has(user.name))
+    throw foreign(
+      generation,
+      `was ended, and somebody else has given ${user.name} a password since: whose its sessions are is not known. Take that password away and end them (CLIENT KILL USER ${user.name})`,
+    )
+  return user
 }

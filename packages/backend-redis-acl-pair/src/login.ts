@@ -58,12 +58,17 @@ export function placeOf(text: string): Place {
   return { host, port: url.port === '' ? 6379 : Number(url.port), tls: url.protocol === 'rediss:' }
 }
 
-/** Who manages the pair, and where. Nothing of the text may be repeated. */
-export function managerOf(dsn: Secret, name: string): Place & { username: string; password: string } {
-  const url = URL.parse(dsn.reveal())
+/**
+ * Who manages the pair, and where: a login in JSON, as Rekey makes them, or a URL. Nothing of the text may be repeated. `name` is the
+ * connection's.
+ */
+export function managerOf(text: Secret, name: string): Login {
+  const login = loginOf(text)
+  if (login) return login
+  const url = URL.parse(text.reveal())
   const faulty = new RekeyError(
     'invalid_configuration',
-    `the file of connection ${name} must hold redis://USER:PASSWORD@HOST:PORT, percent-encoded where needed`,
+    `the file of connection ${name} must hold a login in JSON with username, password, host, port and tls, or redis://USER:PASSWORD@HOST:PORT, percent-encoded where needed`,
   )
   if (!url || !/^rediss?:$/.test(url.protocol) || url.hostname === '' || url.username === '') throw faulty
   try {

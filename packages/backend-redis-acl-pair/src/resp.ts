@@ -1,13 +1,25 @@
-/** A refusal of the server. Of its text only the first word is kept: it can quote what was sent. */
+/** What a text of a server means that has no word of its own. */
+const MEANINGS = {
+  /** It has no room for another client. */
+  full: /^ERR max number of clients/,
+  /** A rule of ACL SETUSER did not hold, so that none was followed: the mark that was looked at is not there any more. */
+  changed: /^ERR Error in ACL SETUSER modifier/,
+  noAclFile: /not configured to use an ACL file/,
+  notSaved: /error trying to save the ACLs/,
+}
+export type Meaning = keyof typeof MEANINGS
+
+/** A refusal of the server. Of its text only the first word is kept, and what it means: it can quote what was sent. */
 export class RedisError extends Error {
   readonly word: string
-  /** It has no room for another client. */
-  readonly isFull: boolean
+  readonly meaning: Meaning | undefined
+  /** The command's name, as we sent it. */
+  command = ''
   constructor(text: string) {
     const word = /^[A-Z]{2,20}(?= |$)/.exec(text)?.[0] ?? 'ERR'
     super(word)
     this.word = word
-    this.isFull = text.startsWith('ERR max number of clients')
+    this.meaning = (Object.keys(MEANINGS) as Meaning[]).find((meaning) => MEANINGS[meaning].test(text))
   }
 }
 

@@ -23,7 +23,7 @@ test('of a refusal only the first word is kept', () => {
   expect(JSON.stringify([reply, String(reply)])).not.toContain('planted')
   expect((reply as RedisError).word).toBe('WRONGPASS')
   const full = decoded(Buffer.from('-ERR max number of clients reached\r\n'))?.reply as RedisError
-  expect([full.word, full.isFull]).toEqual(['ERR', true])
+  expect([full.word, full.meaning]).toEqual(['ERR', 'full'])
 })
 
 test('what is no reply is an error', () => {

@@ -8,8 +8,13 @@ id=5 addr=127.0.0.1:7 name=rekey-try age=0 cmd=hello user=shop_a lib-name=
 id=6 addr=127.0.0.1:8 name=web age=1 cmd=get user=shop_ab lib-name=
 `
 
-test('sessions are those of exactly this user, and our own tries are none', () => {
-  expect(sessionsIn(LIST, 'shop_a', 'rekey-try')).toBe(2)
-  expect(sessionsIn(LIST, 'shop_ab', 'rekey-try')).toBe(1)
-  expect(sessionsIn(LIST, 'shop', 'rekey-try')).toBe(0)
+test('sessions are those of exactly this user, and our own tries are told apart', () => {
+  const sessions = sessionsIn(LIST, 'rekey-try')
+  expect(sessions.get('shop_a')).toEqual([
+    { id: '3', isTry: false },
+    { id: '4', isTry: false },
+    { id: '5', isTry: true },
+  ])
+  expect(sessions.get('shop_ab')).toHaveLength(1)
+  expect(sessions.has('shop')).toBe(false)
 })

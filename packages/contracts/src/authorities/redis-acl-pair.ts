@@ -16,11 +16,11 @@ const schema = z.strictObject({
     .string()
     .max(61)
     .regex(/^[A-Za-z0-9_-]+$/, 'letters, digits, _ and -'),
-  /** A file of this name in REKEY_CONNECTIONS_DIR at the rotator: redis://USER:PASSWORD@HOST:PORT of who manages the pair. */
+  /** A file of this name in REKEY_CONNECTIONS_DIR at the rotator: the login, in JSON, of who manages the pair. */
   connection: Name,
-  /** Where clients log in, and where the prober tries values. The first one is what the value names. */
+  /** Where clients log in, and where the prober tries values: ways to one server. The first one is what the value names. */
   endpoints: z.array(z.strictObject({ name: Name, url: RedisUrl })).min(1),
-  /** The server keeps its users in an ACL file, which is saved at each change. False: it keeps them by itself. */
+  /** The server keeps its users in an ACL file, which is saved at each change. False: they are kept in another way. */
   aclFile: z.boolean().default(true),
   /** How long the old user is refused, and could still be taken back, before it is ended for good. */
   soakMs: millis.default(10_000),
@@ -33,7 +33,7 @@ export const redisAclPair = defineAuthority({
   direction: 'outbound',
   schema,
   identity: ['pair'],
-  // Refused from the transaction on; and the server knows its sessions.
+  // Refused from the change on; and the server knows its sessions.
   abilities: ({ soakMs }) => ({ slots: 2, soakMs, refusalLagMs: 0, evidence: 'observed' }),
   insteadOfAdoption:
     'Rekey makes a login of its own beside the one that there is. Leave firstValue out, and drop the old user when nobody uses it',
