@@ -1,14 +1,17 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { type FaultProxy, startFaultProxy } from '@rekey/testing'
 import { afterEach, describe, expect, inject, test } from 'vitest'
 import { startWorld, type World } from './world.ts'
 
 let world: World | undefined
 let refusing: Server | undefined
+let faulty: FaultProxy | undefined
 
 afterEach(async () => {
   await world?.close()
   refusing?.close()
+  await faulty?.close()
   world = undefined
 })
 
@@ -49,6 +52,44 @@ describe('a rotation rolls back', () => {
     expect(journal.find((e) => e.type === 'NodeNacked')?.data).toMatchObject({ reason: 'value_refused' })
     expect(journal.some((e) => e.type === 'PromotionAsked')).toBe(false)
     await expectTheOldWay(world, rotation)
+  })
+
+  test('by itself when requests fail on the canaries, which are one of each serving version', async () => {
+    world = await startWorld({
+      stack: inject('stack'),
+      gateways: 3,
+      labels: (gateway) => ({ version: gateway < 2 ? 'blue' : 'green' }),
+      // The model behind the last gateway, the only green one.
+      async modelPort(gateway, model) {
+        if (gateway < 2) return model
+        faulty = await startFaultProxy(`http://127.0.0.1:${model}`)
+        return Number(new URL(faulty.url).port)
+      },
+      rollout: {
+        waves: [{ ofEach: 'version', nodes: 1 }, '100%'],
+        brake: { errors: '5%', requests: 20, watchMs: 60_000 },
+      },
+    })
+    const w = world
+    const [blue, , green] = w.gateways.map(({ name }) => name)
+    const clients = w.clients()
+    const { rotation } = await w.control.rotate(w.credential, 'the green half will fail')
+    for await (const watched of w.control.watch(rotation)) {
+      if (watched.type !== 'entry') continue
+      if (watched.entry.type === 'WaveProved') faulty?.arm('every', { kind: 'answer', status: 500, body: '' })
+      if (watched.entry.type === 'SuccessorAbandoned') break
+    }
+    faulty?.heal()
+    expect(await w.ended(rotation)).toBe('rolled-back')
+    await clients.stop()
+    const journal = await w.control.journal(rotation)
+    const widened = journal.filter((e) => e.type === 'WaveStarted' && e.data.purpose === 'widen')
+    expect(widened.map((e) => e.data.nodes)).toEqual([[blue, green]])
+    const abandoned = journal.find((e) => e.type === 'SuccessorAbandoned')
+    expect(abandoned?.data.reason).toMatch(
+      new RegExp(`^\\d+ of \\d+ requests of the last half minute failed, on ${green} \\(`),
+    )
+    await expectTheOldWay(w, rotation)
   })
 
   test.each(['StorePromoted', 'ConfirmingStarted', 'DrainingStarted'])(

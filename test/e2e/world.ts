@@ -36,6 +36,10 @@ export type WorldOptions = {
   rollout?: Record<string, unknown>
   /** A key that gateways and clients use before Rekey knows of it; the test writes it into the stores and adopts it. */
   live?: Secret
+  /** Through which server each gateway reaches the model, by its place: a port. */
+  modelPort?: (gateway: number, model: number) => Promise<number>
+  /** What each agent says of its node. */
+  labels?: (gateway: number) => Record<string, string>
   /** Where an agent tries values, by gateway; by default at its own gateway. */
   probeUrl?: (gateway: string) => string | undefined
 }
@@ -160,13 +164,14 @@ async function build(
         name,
         credential,
         port: gatewayPorts[index] ?? 0,
-        modelPort: model.port,
+        modelPort: (await options.modelPort?.(index, model.port)) ?? model.port,
         dir,
         haproxy,
         fleet: platform.fleet,
         vaultAddr: servers.vaultAddr,
         joinToken,
         ...(probeUrl === undefined ? {} : { probeUrl }),
+        ...(options.labels && { labels: options.labels(index) }),
         ...(options.live && { keysByHand: [options.live] }),
         ...(options.agentEnv && { env: options.agentEnv }),
       })

@@ -50,7 +50,7 @@ export class Fleet {
   async connect(node: ServingNode, boot: string): Promise<Session | undefined> {
     const { life } = this.process
     const opened = await this.#ledger.fleet
-      .openSession({ node: node.name, boot, instance: this.process.name })
+      .openSession({ node: node.name, boot, instance: this.process.name, labels: node.labels })
       .catch(() => undefined)
     if (!opened || this.process.life !== life) return undefined
     const session: Session = { node, number: opened.session, sent: new Map(), isBroken: false }

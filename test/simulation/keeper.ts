@@ -23,11 +23,15 @@ export type KeeperOptions = {
   authority: AuthorityServer
   /** Its consumers are gone: it may be held, and is not used. */
   isIdle: () => boolean
+  /** What it serves is answered with errors now. */
+  isFailing: () => boolean
   /** Told when a desired state is reached in full: the truth that a proof stands for. */
   onReached: (state: DesiredState) => void
 }
 
-type Page = { inFlight: number; lastUseAt: number | null }
+type Page = { inFlight: number; lastUseAt: number | null; requests: number; failures: number }
+
+const UNUSED: Page = { inFlight: 0, lastUseAt: null, requests: 0, failures: 0 }
 
 /**
  * One credential on one node: a gateway that accepts (outbound: an application that presents) exactly what it was
@@ -152,7 +156,7 @@ export class Keeper {
     this.gateway = values
     this.changes++
     for (const generation of values.keys())
-      if (!this.#book.has(generation)) this.#book.set(generation, { inFlight: 0, lastUseAt: null })
+      if (!this.#book.has(generation)) this.#book.set(generation, { ...UNUSED })
     // Connections that were opened with the old one live on for a while.
     if (direction === 'outbound')
       for (const generation of before?.keys() ?? [])
@@ -198,9 +202,11 @@ export class Keeper {
   /** A request, or a connection, with this generation: in flight for a while. */
   #use(generation: number, ms: number): void {
     const { ground } = this.#options.agent
-    const page = this.#book.get(generation) ?? { inFlight: 0, lastUseAt: null }
+    const page = this.#book.get(generation) ?? { ...UNUSED }
     this.#book.set(generation, page)
     page.inFlight++
+    page.requests++
+    if (this.#options.isFailing()) page.failures++
     page.lastUseAt = ground.now
     ground.after(ms, () => {
       page.inFlight = Math.max(0, page.inFlight - 1)
@@ -218,12 +224,13 @@ export class Keeper {
     if (this.gateway === null) return undefined
     if (direction === 'outbound' && !isIdle())
       for (const generation of this.gateway.keys()) this.#use(generation, 0)
-    const generations = [...this.#book].map(([generation, { inFlight, lastUseAt }]) => ({
+    const generations = [...this.#book].map(([generation, { inFlight, lastUseAt, requests, failures }]) => ({
       generation,
       inFlight,
       lastUseAgeMs:
         lastUseAt === null ? null : agent.ground.now - (inFlight > 0 ? agent.ground.now : lastUseAt),
-      requests: 0,
+      requests,
+      failures,
     }))
     return { type: 'usage', credential, session, generations }
   }

@@ -29,7 +29,7 @@ export async function minimise(
 
 /** Every world that lacks one thing of this one: the largest things first. */
 function* without(scenario: Scenario): Generator<Scenario> {
-  const { credentials, faults, orders, events, nodes, clients, rotators, conductors } = scenario
+  const { credentials, failing, faults, orders, events, nodes, clients, rotators, conductors } = scenario
   if (credentials.length > 1)
     for (const { name } of credentials)
       yield {
@@ -41,6 +41,7 @@ function* without(scenario: Scenario): Generator<Scenario> {
   if (faults.length > 3) yield { ...scenario, faults: faults.slice(Math.ceil(faults.length / 2)) }
   if (faults.length > 3) yield { ...scenario, faults: faults.slice(0, Math.floor(faults.length / 2)) }
   for (const i of faults.keys()) yield { ...scenario, faults: leave(faults, i) }
+  for (const i of failing.keys()) yield { ...scenario, failing: leave(failing, i) }
   for (const i of orders.keys()) yield { ...scenario, orders: leave(orders, i) }
   for (const i of events.keys()) yield { ...scenario, events: leave(events, i) }
   for (const i of clients.keys()) yield { ...scenario, clients: leave(clients, i) }

@@ -116,14 +116,20 @@ export const MUTANTS: Mutant[] = [
   {
     name: 'a paused rotation goes on',
     file: `${ROTATION}/holds.ts`,
-    search: "return mode === 'rotate' && holds.some((h) => h.reason === 'human')",
-    replace: "return mode === 'contain' && holds.some((h) => h.reason === 'human')",
+    search: "return mode === 'rotate' && holds.some(stops)",
+    replace: "return mode === 'contain' && holds.some(stops)",
+  },
+  {
+    name: 'a braked rotation goes on',
+    file: `${ROTATION}/holds.ts`,
+    search: "reason === 'human' || reason === 'error_rate'",
+    replace: "reason === 'human' || reason === 'no_slot'",
   },
   {
     name: 'an emergency waits for the end of a pause',
     file: `${ROTATION}/orders.ts`,
-    search: "rotation.holds.filter((h) => h.reason === 'human').map",
-    replace: "rotation.holds.filter((h) => h.reason === 'human' && h.until === undefined).map",
+    search: 'rotation.holds.filter(stops).map',
+    replace: 'rotation.holds.filter((h) => stops(h) && h.until === undefined).map',
   },
   {
     name: 'what opens in a pause is not held',

@@ -13,6 +13,8 @@ export type NodeOptions = {
   ledger: SimLedger
   fleets: Fleet[]
   keepers: Map<string, Keeper>
+  /** What it serves. */
+  version: string
 }
 
 /** A serving host: gateways, and an agent that is connected to one of the fleet's instances, or to none. */
@@ -21,6 +23,7 @@ export class ServingNode {
   readonly agent: Process
   readonly link: Link
   readonly keepers: Map<string, Keeper>
+  readonly labels: Record<string, string>
   readonly #ledger: SimLedger
   readonly #fleets: Fleet[]
   #session: { session: Session; fleet: Fleet } | undefined
@@ -30,7 +33,8 @@ export class ServingNode {
   /** Somebody said that it is gone. */
   isGone = false
 
-  constructor({ agent, ledger, fleets, keepers }: NodeOptions) {
+  constructor({ agent, ledger, fleets, keepers, version }: NodeOptions) {
+    this.labels = { version }
     this.name = agent.name
     this.agent = agent
     this.link = new Link(agent.ground, agent.name)

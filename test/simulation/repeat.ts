@@ -120,7 +120,8 @@ export function documentsOf({ credentials }: Scenario): Document[] {
 }
 
 function credentialSpec(name: CredentialPlan['name'], plan: Plan): object {
-  const { direction, stores, slots: _slots, soakMs: _soak, refusalLagMs: _lag, ...rollout } = plan
+  const { direction, stores, slots: _slots, soakMs: _soak, refusalLagMs: _lag, brake, ...rollout } = plan
+  const { share, ...how } = brake ?? { share: 0 }
   return {
     workload: WORKLOAD,
     purpose: name,
@@ -131,6 +132,6 @@ function credentialSpec(name: CredentialPlan['name'], plan: Plan): object {
         ? { name: store, kind: 'aws-secrets-manager', region: 'eu-central-1', secretId: name }
         : { name: store, kind: 'vault-kv', path: `${store}/${name}` },
     ),
-    rollout,
+    rollout: { ...rollout, ...(brake && { brake: { ...how, errors: `${share * 100}%` } }) },
   }
 }

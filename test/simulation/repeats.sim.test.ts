@@ -11,8 +11,9 @@ function quiet(seed: number, events: ChangeEvent[]): Scenario {
   const [first] = scenario.credentials
   if (!first) throw new Error('a world has a credential')
   const credentials = [{ ...first, isAdopted: true, plan: { ...first.plan, slots: 2 as const } }]
-  const nodes = [{ name: 'n1', joinsAt: 0 }]
-  return { ...scenario, credentials, nodes, clients: [], orders: [], faults: [], events, healsAt: 2_000 }
+  const nodes = [{ name: 'n1', joinsAt: 0, version: 'blue' }]
+  const calm = { clients: [], orders: [], faults: [], failing: [] }
+  return { ...scenario, ...calm, credentials, nodes, events, healsAt: 2_000 }
 }
 
 const change = (id: string, over: Partial<ChangeEvent> = {}): ChangeEvent => ({

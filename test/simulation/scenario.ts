@@ -8,7 +8,9 @@ import { when } from './when.ts'
 export type Scenario = {
   seed: number
   credentials: CredentialPlan[]
-  nodes: { name: string; joinsAt: number }[]
+  nodes: { name: string; joinsAt: number; version: string }[]
+  /** When gateways answer with errors, whoever asks with whatever. */
+  failing: { node: string; from: number; to: number }[]
   /** Each reads one store of one credential. */
   clients: { credential: string; store: string }[]
   rotators: number
@@ -81,13 +83,15 @@ const STORES = ['vault', 'aws', 'vault-b'] as const
 export function draw(seed: number): Scenario {
   const random = new Random(seed).fork('scenario')
   const healsAt = random.between(15_000, 50_000)
-  const credentials = Array.from({ length: random.pick([1, 1, 1, 2, 2, 3]) }, (_, i) =>
-    credential(random.fork(`credential ${i}`), `key-${i + 1}`),
-  )
+  const credentials = Array.from({ length: random.pick([1, 1, 1, 2, 2, 3]) }, (_, i) => {
+    const drawn = credential(random.fork(`credential ${i}`), `key-${i + 1}`)
+    return { ...drawn, plan: { ...drawn.plan, ...care(random.fork(`care ${i}`), drawn.plan) } }
+  })
   const nodeCount = random.pick([0, 1, 2, 2, 3, 3, 4, 5, 6])
   const nodes = Array.from({ length: nodeCount }, (_, i) => ({
     name: `n${i + 1}`,
     joinsAt: random.chance(0.75) ? 0 : random.between(1_000, healsAt),
+    version: i % 3 === 1 ? 'green' : 'blue',
   }))
   const clients = credentials.flatMap(({ name, plan }) =>
     Array.from({ length: random.between(1, 3) }, () => ({
@@ -105,6 +109,7 @@ export function draw(seed: number): Scenario {
     conductors: random.pick([1, 1, 2]),
     events: events(random.fork('events'), about),
     orders: [...orders(random.fork('orders'), about), ...pauses(random.fork('pauses'), about)],
+    failing: failing(random.fork('failing'), about),
     faults: [],
     healsAt,
     pace: random.pick([1, 1, 3, 10]),
@@ -148,6 +153,30 @@ function credential(random: Random, name: string): CredentialPlan {
     isLimited: random.chance(0.7),
     lagMs: refusalLagMs === 0 ? 0 : random.between(0, refusalLagMs),
   }
+}
+
+/** What a credential may ask of its routine rotations beyond that. */
+function care(random: Random, { waves }: Plan): Partial<Plan> {
+  return {
+    waves: random.pick([waves, waves, [{ ofEach: 'version', nodes: 1 }], [1, { by: 'version' }]]),
+    ...(random.chance(0.3) && { maxInFlight: random.between(1, 2) }),
+    ...(random.chance(0.4) && {
+      brake: {
+        share: random.pick([0.05, 0.1, 0.5]),
+        requests: random.between(1, 10),
+        watchMs: random.pick([0, 0, 500, 3_000]),
+        action: random.pick(['rollback', 'hold'] as const),
+      },
+    }),
+  }
+}
+
+function failing(random: Random, { healsAt, nodes }: Drawn): Scenario['failing'] {
+  if (nodes.length === 0) return []
+  return Array.from({ length: random.pick([0, 0, 0, 1, 2, 3]) }, () => {
+    const from = random.between(0, healsAt)
+    return { node: random.pick(nodes), from, to: Math.min(healsAt, from + random.between(500, 15_000)) }
+  })
 }
 
 type Drawn = { healsAt: number; credentials: CredentialPlan[]; nodes: string[] }

@@ -72,7 +72,7 @@ export class World {
     this.places = placesOn(ground, scenario)
     this.queue = new JobQueue(ground)
     this.fleets = ['a', 'b'].map((name) => new Fleet(new Process(ground, name), ledger, this.queue))
-    this.nodes = scenario.nodes.map(({ name }) => this.#node(name))
+    this.nodes = scenario.nodes.map(({ name, version }) => this.#node(name, version))
     this.rotators = Array.from({ length: scenario.rotators }, (_, index) => this.#rotator(index))
     this.conductors = Array.from(
       { length: scenario.conductors },
@@ -149,11 +149,16 @@ export class World {
     return rotator
   }
 
-  #node(name: string): ServingNode {
+  #isFailing(node: string): boolean {
+    const { now } = this.ground
+    return this.scenario.failing.some((one) => one.node === node && one.from <= now && now < one.to)
+  }
+
+  #node(name: string, version: string): ServingNode {
     const { ground } = this
     const agent = new Process(ground, name)
     const keepers = new Map<string, Keeper>()
-    const node = new ServingNode({ agent, ledger: this.ledger, fleets: this.fleets, keepers })
+    const node = new ServingNode({ agent, ledger: this.ledger, fleets: this.fleets, keepers, version })
     const store = this.servers.get('vault')
     if (!(store instanceof KvServer)) throw new Error('nodes read from Vault')
     for (const { name: credential, plan, authority } of this.places.values())
@@ -166,6 +171,7 @@ export class World {
           store,
           authority,
           isIdle: () => this.places.get(credential)?.isIdle ?? false,
+          isFailing: () => this.#isFailing(name),
           onReached: ({ revision, accept }) =>
             this.onReached(
               node,

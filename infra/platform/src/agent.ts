@@ -13,6 +13,7 @@ export type AgentOptions = {
   joinToken: string
   /** As in the agent's own configuration. */
   adapters: Record<string, unknown>[]
+  labels?: Record<string, string>
   env?: Record<string, string>
 }
 
@@ -20,7 +21,7 @@ const AGENT = new URL('../../../services/agent/src/main.ts', import.meta.url)
 
 /** Rekey's agent of one node; it enrols by itself. Resolves when it has a session. */
 export async function startAgent(options: AgentOptions): Promise<SupervisedProcess> {
-  const { name, dir, fleet, vaultAddr, joinToken, adapters } = options
+  const { name, dir, fleet, vaultAddr, joinToken, adapters, labels } = options
   await mkdir(dir, { recursive: true, mode: 0o700 })
   const joinTokenFile = join(dir, 'join-token')
   await writeFile(joinTokenFile, joinToken, { mode: 0o600 })
@@ -29,7 +30,15 @@ export async function startAgent(options: AgentOptions): Promise<SupervisedProce
   // JSON is YAML.
   await writeFile(
     config,
-    JSON.stringify({ node: name, fleet, joinTokenFile, stateDir, vault: { addr: vaultAddr }, adapters }),
+    JSON.stringify({
+      node: name,
+      fleet,
+      joinTokenFile,
+      stateDir,
+      vault: { addr: vaultAddr },
+      adapters,
+      ...(labels && { labels }),
+    }),
   )
   const agent = new SupervisedProcess({
     name: `agent-${name}`,

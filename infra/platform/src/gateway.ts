@@ -26,6 +26,8 @@ export type GatewayOptions = {
   probeUrl?: string
   /** Keys that the gateway accepts before Rekey's agent has told it anything: somebody put them there by hand. */
   keysByHand?: Secret[]
+  /** What the agent says of its node. */
+  labels?: Record<string, string>
   /** Extra environment of the agent. */
   env?: Record<string, string>
 }
@@ -72,6 +74,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         probeUrl: options.probeUrl ?? `${url}/v1/models`,
       },
     ],
+    ...(options.labels && { labels: options.labels }),
     ...(options.env && { env: options.env }),
   })
   return {

@@ -125,6 +125,8 @@ describe('list and show', () => {
     openedAt: '2026-11-21T10:00:00.000Z',
     closedAt: null,
     waitsFor: [],
+    drain: [],
+    longestRequest: null,
     waves: [],
     nodes: [],
     effects: [],

@@ -13,6 +13,8 @@ export type Usage = {
   /** Milliseconds since the last use; null: never used since counting began. */
   lastUseAgeMs: number | null
   requests: number
+  /** Requests that were answered with an error of the server (5xx) or not at all; absent: the software does not count them. */
+  failures?: number
 }
 
 /** What the agent does to the serving software of its node, for one credential. */

@@ -75,11 +75,32 @@ export type SecretsManagerSpec = z.infer<typeof SecretsManagerSpec>
 export const StoreSpec = z.discriminatedUnion('kind', [VaultKvSpec, SecretsManagerSpec])
 export type StoreSpec = z.infer<typeof StoreSpec>
 
-/** A wave: a count of nodes, or a share of all nodes. */
-export const WaveSpec = z.union([
+const CountOrShare = z.union([
   z.number().int().positive(),
   z.string().regex(/^([1-9]\d?|100)%$/, 'a count, or a share such as "10%"'),
 ])
+
+/**
+ * A wave: a count of nodes, or a share of all nodes. `by`: a wave for each value of a label. `ofEach`: so many nodes of each
+ * value in one wave, so that a canary has some of either half of a blue-green pair. Nodes' labels come from agent.yaml.
+ */
+export const WaveSpec = z.union([
+  CountOrShare,
+  z.strictObject({ by: Name }),
+  z.strictObject({ ofEach: Name, nodes: CountOrShare }),
+])
+
+/** When nodes' serving software answers with errors, a routine rotation stops or goes back. */
+export const BrakeSpec = z.strictObject({
+  /** The share of requests that may fail (5xx, or no answer) on the nodes that were told. */
+  errors: z.string().regex(/^(\d{1,2}(\.\d{1,3})?|100)%$/, 'a share such as "5%" or "0.5%"'),
+  /** Of fewer requests in about the last half minute nothing is concluded. */
+  requests: z.number().int().positive().default(50),
+  /** How long the nodes of a wave are watched before the next one is told. */
+  watchMs: millis.default(30_000),
+  /** `rollback`: goes back by itself, as long as there is a way back. `hold`: waits for people. */
+  action: z.enum(['rollback', 'hold']).default('rollback'),
+})
 
 const TimeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'a time of day in UTC, such as "02:30"')
 
@@ -92,6 +113,9 @@ export const WindowSpec = z.strictObject({
 
 export const RolloutSpec = z.strictObject({
   waves: z.array(WaveSpec).min(1).default([1, '10%', '100%']),
+  /** The most nodes of one wave of a routine rotation: larger ones are split. */
+  maxInFlight: z.number().int().positive().optional(),
+  brake: BrakeSpec.optional(),
   /** Causes that arrive within this time after the first are satisfied by the same rotation. */
   settleMs: millis.default(1_000),
   /** A wave that is not proved by then is put on hold and a human is told. */
@@ -100,8 +124,10 @@ export const RolloutSpec = z.strictObject({
   quietMs: millis.default(30_000),
   /** The longest time that a reader of a store keeps a value. */
   readerCacheMs: millis.default(60_000),
-  /** Not drained by then: hold, never a cut. */
+  /** Not drained by then: hold, unless `atDrainCap` says otherwise. */
   drainCapMs: millis.default(3_600_000),
+  /** `cut`: what is not drained by then is ended, whoever still uses it, and its sessions with it. */
+  atDrainCap: z.enum(['hold', 'cut']).default('hold'),
   /** When the key has leaked and must go on serving: the drain is cut after this, whoever still uses it. */
   expediteDrainMs: millis.default(5_000),
   /** When routine rotations may start, in UTC; none: at any time. Emergencies ask for no window. */

@@ -15,6 +15,7 @@ export const KNOCKS_MAX = 64
 /** How many generations one report of use is about. */
 export const USAGES_MAX = 64
 export const WATCHED_MAX = 64
+export const LABELS_MAX = 16
 /** An age beyond this is said as this. */
 export const LAST_USE_AGE_MAX_MS = 366 * 24 * 3_600_000
 
@@ -79,6 +80,8 @@ export const UsageReport = z.object({
   inFlight: z.number().int().nonnegative().max(INTEGER_MAX),
   lastUseAgeMs: z.number().nonnegative().max(LAST_USE_AGE_MAX_MS).nullable(),
   requests: z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER),
+  /** Of them, those that were answered with a 5xx or not at all; absent: the software does not count them. */
+  failures: z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER).optional(),
 })
 
 /** Requests with one generation from one address, as counted by the software now: its restart begins anew. */
@@ -90,6 +93,9 @@ export const ClientUse = z.object({
 })
 export type ClientUse = z.infer<typeof ClientUse>
 
+/** At most a year. */
+const lifetime = z.number().int().nonnegative().max(LAST_USE_AGE_MAX_MS)
+
 const seen = z.enum(['accepted', 'refused', 'unknown'])
 
 export const AgentToFleet = z.discriminatedUnion('type', [
@@ -97,6 +103,11 @@ export const AgentToFleet = z.discriminatedUnion('type', [
     type: z.literal('hello'),
     boot: name,
     agentVersion: name,
+    /** What waves may go by: the node's zone, the version that it serves. */
+    labels: z
+      .record(name, name)
+      .refine((labels) => Object.keys(labels).length <= LABELS_MAX, `at most ${LABELS_MAX} labels`)
+      .optional(),
     adapters: z
       .array(
         z.object({
@@ -105,6 +116,10 @@ export const AgentToFleet = z.discriminatedUnion('type', [
           disruption: z.enum(['A', 'B', 'C', 'D', 'E']),
           /** It can notice requests with dead keys, and wants to be told which are dead. */
           buries: z.boolean().optional(),
+          /** How long its software goes on with a value that it had before. */
+          cacheMs: lifetime.optional(),
+          /** The longest that a request or stream runs. */
+          longestMs: lifetime.optional(),
         }),
       )
       .max(ITEMS_MAX),
@@ -160,6 +175,8 @@ export const AgentToFleet = z.discriminatedUnion('type', [
   z.object({ type: z.literal('renew'), session, csr: z.string().max(8192) }),
 ])
 export type AgentToFleet = z.infer<typeof AgentToFleet>
+/** What an agent says of its node when it comes in. */
+export type NodeManifest = Partial<Pick<Extract<AgentToFleet, { type: 'hello' }>, 'labels' | 'adapters'>>
 export type Ack = Extract<AgentToFleet, { type: 'ack' }>
 export type Nack = Extract<AgentToFleet, { type: 'nack' }>
 export type UsageMessage = Extract<AgentToFleet, { type: 'usage' }>

@@ -2,7 +2,12 @@ import type { Facts, Member, Observation } from '@rekey/core'
 import type { Queryable } from './database.ts'
 import type { Stored } from './format.ts'
 
-type MemberRow = Omit<Member, 'excused' | 'lost'> & { state: string; excusedUntil: number | null }
+type MemberRow = Omit<Member, 'excused' | 'lost' | 'cacheMs' | 'longestMs'> & {
+  state: string
+  excusedUntil: number | null
+  cacheMs: number | null
+  longestMs: number | null
+}
 
 type Locked = { name: string; last_generation: number; open_rotation: string | null }
 
@@ -38,7 +43,7 @@ export async function readAround(
      ), member as (
        select json_agg(json_build_object(
                 'node', p.node, 'state', n.state, 'provedRevision', p.proved_revision, 'accepts', p.proved,
-                'usage', p.usage, 'excusedUntil', (p.excused ->> 'until')::bigint,
+                'usage', p.usage, 'labels', n.labels, 'cacheMs', p.manifest -> 'cacheMs', 'longestMs', p.manifest -> 'longestMs', 'excusedUntil', (p.excused ->> 'until')::bigint,
                 'reportedAt', (extract(epoch from p.reported_at) * 1000)::bigint) order by p.node) as members
        from placement p join node n on n.name = p.node
        where p.credential = $1 and n.state <> 'gone'
@@ -59,8 +64,10 @@ export async function readAround(
     state,
     facts: {
       now,
-      members: members.map(({ state, excusedUntil, ...row }) => ({
+      members: members.map(({ state, excusedUntil, cacheMs, longestMs, ...row }) => ({
         ...row,
+        ...(cacheMs !== null && { cacheMs }),
+        ...(longestMs !== null && { longestMs }),
         excused: excusedUntil !== null && excusedUntil > now,
         lost: state === 'lost',
       })),

@@ -1,4 +1,4 @@
-import type { DesiredState, Nack, UsageMessage } from '@rekey/contracts'
+import type { DesiredState, Nack, NodeManifest, UsageMessage } from '@rekey/contracts'
 
 /** An acknowledgement after `fleet` has checked its proofs. */
 export type VerifiedAck = {
@@ -27,11 +27,9 @@ export interface FleetLedger {
   /** Redeems a one-use join token for exactly this node name; undefined: unknown, used, expired or for another node. */
   redeemJoinToken(node: string, token: string): Promise<JoinedNode | undefined>
   /** Opens a session (numbers only grow; an older one of the node ends) and reads the node's desired states fresh. */
-  openSession(session: {
-    node: string
-    boot: string
-    instance: string
-  }): Promise<{ session: number; desired: NodeOrder[] }>
+  openSession(
+    session: { node: string; boot: string; instance: string } & NodeManifest,
+  ): Promise<{ session: number; desired: NodeOrder[] }>
   closeSession(node: string, session: number): Promise<void>
   /** Fresh desired states of these nodes. */
   desiredStates(nodes: string[]): Promise<Map<string, NodeOrder[]>>

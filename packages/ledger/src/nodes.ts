@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { type CredentialSpec, type Nack, RekeyError, type UsageMessage, WATCHED_MAX } from '@rekey/contracts'
+import { type CredentialSpec, type Nack, RekeyError, WATCHED_MAX } from '@rekey/contracts'
 import { desired, leavesLostBehind, rolloutsOf } from '@rekey/core'
 import { recordClients } from './clients.ts'
 import { clock, type Database, type Queryable } from './database.ts'
@@ -9,6 +9,7 @@ import { append } from './journal.ts'
 import { recordKnocks } from './knocks.ts'
 import { heldSql } from './recovery/held.ts'
 import { lockCredential, submitIn } from './submit.ts'
+import { recordUsage } from './usage.ts'
 
 const hashOf = (token: string) => createHash('sha256').update(token).digest('hex')
 
@@ -236,16 +237,22 @@ function readPlace(spec: Pick<CredentialSpec, 'stores'>): ReadPlace {
 }
 
 /** A new session knows nothing: what an older one proved does not count any more. */
-async function openSession(tx: Queryable, session: { node: string; boot: string; instance: string }) {
+async function openSession(tx: Queryable, session: Parameters<FleetLedger['openSession']>[0]) {
+  const { labels = {}, adapters = [] } = session
   await lockCredentialsOf(tx, session.node)
   const { rows } = await tx.query(
-    `update node set session = session + 1, boot = $2, instance = $3, state = 'live', heard_at = now()
+    `update node set session = session + 1, boot = $2, instance = $3, labels = $4, state = 'live', heard_at = now()
      where name = $1 and state <> 'gone' returning session`,
-    [session.node, session.boot, session.instance],
+    [session.node, session.boot, session.instance, JSON.stringify(labels)],
   )
   if (!rows[0])
     throw new RekeyError('permission_denied', `node ${session.node} is not enrolled, or was declared gone`)
-  await tx.query("update placement set proved_revision = 0, proved = '{}' where node = $1", [session.node])
+  await tx.query(
+    `update placement p set proved_revision = 0, proved = '{}', manifest = (
+       select m from jsonb_array_elements($2::jsonb) as m where m ->> 'credential' = p.credential limit 1)
+     where node = $1`,
+    [session.node, JSON.stringify(adapters)],
+  )
   const desired = await desiredStates(tx, [session.node])
   return { session: Number(rows[0].session), desired: desired.get(session.node) ?? [] }
 }
@@ -359,30 +366,4 @@ async function recordNacks(db: Database, nacks: (Nack & { node: string })[]): Pr
       await submitIn(tx, row.open_rotation, input, `node/${node}`, row)
     })
   }
-}
-
-/**
- * Ages become times on the ledger's clock; a time never goes back, because a gateway's restart loses its counters. What
- * somebody has locked is left out: the next report says the same and more, and is waited for by nobody.
- */
-async function recordUsage(db: Database, reports: (UsageMessage & { node: string })[]): Promise<void> {
-  await db.pool.query(
-    `with r as (
-       select r.node, r.credential, r.generations
-       from jsonb_to_recordset($1::jsonb) as r (node text, credential text, session bigint, generations jsonb)
-       join node n on n.name = r.node and n.session = r.session
-       join placement p on p.node = r.node and p.credential = r.credential
-       for update of p skip locked
-     )
-     update placement p set reported_at = clock_timestamp(), usage = (
-       select coalesce(jsonb_agg(jsonb_build_object(
-         'generation', g.generation, 'inFlight', g."inFlight", 'requests', g.requests,
-         'lastUsedAt', greatest(
-           ((extract(epoch from clock_timestamp()) * 1000) - g."lastUseAgeMs")::bigint,
-           (select (u ->> 'lastUsedAt')::bigint from jsonb_array_elements(p.usage) u
-            where (u ->> 'generation')::int = g.generation)))), '[]')
-       from jsonb_to_recordset(r.generations) as g (generation integer, "inFlight" integer, "lastUseAgeMs" double precision, requests bigint))
-     from r where p.node = r.node and p.credential = r.credential`,
-    [JSON.stringify(reports)],
-  )
 }

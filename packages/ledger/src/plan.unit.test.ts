@@ -15,6 +15,31 @@ const planFor = (authority: object) =>
     }),
   )
 
+test('the brake, what may be in flight, and a cut at the cap are only there where they are asked for', () => {
+  const { rollout, ...spec } = CredentialSpec.parse({
+    workload: 'chat',
+    purpose: 'api-key',
+    direction: 'inbound',
+    authority: { kind: 'nodes', endpoints: [{ name: 'gw', url: 'http://gw/' }] },
+    stores: [{ name: 'vault', kind: 'vault-kv', path: 'prod/chat/key' }],
+    rollout: {
+      waves: [{ by: 'zone' }, '100%'],
+      maxInFlight: 50,
+      brake: { errors: '0.5%' },
+      atDrainCap: 'cut',
+    },
+  })
+  expect(planOf({ ...spec, rollout })).toMatchObject({
+    waves: [{ by: 'zone' }, '100%'],
+    maxInFlight: 50,
+    brake: { share: 0.005, requests: 50, watchMs: 30_000, action: 'rollback' },
+    atDrainCap: 'cut',
+  })
+  const { brake: _, maxInFlight: __, ...plain } = rollout
+  const plan = planOf({ ...spec, rollout: { ...plain, atDrainCap: 'hold' } })
+  for (const absent of ['brake', 'maxInFlight', 'atDrainCap']) expect(plan).not.toHaveProperty(absent)
+})
+
 test('a key of AWS must be unused for as long as AWS may say a use late', () => {
   const key = { kind: 'aws-iam-access-key', user: 'shop' }
   expect(planFor(key)).toMatchObject({ quietMs: 14_400_000, evidence: 'observed', minted: true })

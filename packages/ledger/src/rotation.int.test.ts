@@ -59,8 +59,13 @@ beforeEach(async () => {
 })
 afterEach(() => ledger.close())
 
-const documents = (): Document[] => DOCUMENTS.map((d) => DocumentSchema.parse(d))
-const configure = () => ledger.configure(documents(), { apply: true, actor: 'test' })
+const documents = (rollout = {}): Document[] => {
+  const all = DOCUMENTS.map((d) => DocumentSchema.parse(d))
+  for (const document of all)
+    if (document.kind === 'Credential') Object.assign(document.spec.rollout, rollout)
+  return all
+}
+const configure = (rollout = {}) => ledger.configure(documents(rollout), { apply: true, actor: 'test' })
 const change = (id: string, zone: string, digest = zone) =>
   ledger.receive({
     source: 's',
@@ -351,6 +356,63 @@ describe('a node', () => {
     expect(before).toBeTypeOf('number')
     await report(null)
     expect(await used()).toBe(before)
+  })
+})
+
+describe('what nodes say of themselves', () => {
+  test('decides who comes first, and how long a drain takes', async () => {
+    await configure({ waves: [{ ofEach: 'version', nodes: 1 }] })
+    for (const [node, version, cacheMs] of [
+      ['n1', 'a', 1],
+      ['n2', 'a', 90_000],
+      ['n3', 'b', 5],
+    ] as const) {
+      await join(node)
+      const adapters = [{ credential: 'key', kind: 'file', disruption: 'B' as const, cacheMs }]
+      await ledger.fleet.openSession({ node, boot: 'b', instance: 'i', labels: { version }, adapters })
+    }
+    await ledger.fireTimers('test')
+    for (const _store of ['vault', 'aws']) {
+      const [staged] = await ledger.takeWaiting(0)
+      const leased = staged && (await ledger.lease(staged.key, 'w', 5_000))
+      if (leased) await ledger.complete(leased, resultOf(leased), 'w')
+    }
+    const [first] = (await ledger.showRotation('key-g1')).waves
+    expect(first?.nodes).toEqual(['n1', 'n3'])
+    expect((await ledger.showRotation('key-g1')).drain[0]).toEqual({ ms: 90_000, why: 'n2 may hold it' })
+  })
+
+  test('counts for less the older it is, and not where counting has just begun', async () => {
+    await configure()
+    const session = await join('n1')
+    const report = (requests: number, failures: number) =>
+      ledger.fleet.recordUsage([
+        {
+          type: 'usage',
+          node: 'n1',
+          session,
+          credential: 'key',
+          generations: [{ generation: 1, inFlight: 0, lastUseAgeMs: 0, requests, failures }],
+        },
+      ])
+    const recent = async () => (await ledger.showRotation('key-g1')).nodes[0]?.usage[0]?.recent
+    await report(1_000, 900)
+    expect(await recent()).toEqual({ requests: 0, failures: 0 })
+    await report(1_100, 910)
+    expect(await recent()).toEqual({ requests: 100, failures: 10 })
+    // Half a minute later.
+    const database = new pg.Client({ connectionString: url })
+    await database.connect()
+    await database.query("update placement set reported_at = reported_at - interval '30 seconds'")
+    await database.end()
+    await report(1_100, 910)
+    const { requests = 0, failures = 0 } = (await recent()) ?? {}
+    expect([Math.round(requests), Math.round(failures)]).toEqual([37, 4])
+    // The software's counters have begun anew.
+    await report(5, 5)
+    expect((await recent())?.requests).toBeLessThan(38)
+    await report(6, 6)
+    expect(((await recent())?.requests ?? 0) - requests).toBeCloseTo(1, 0)
   })
 })
 

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto'
 import { CredentialSpec, definitionOf, RekeyError } from '@rekey/contracts'
 import {
   type Asked,
+  type Brake,
   type Decision,
   decide,
   type Input,
@@ -248,17 +249,25 @@ async function offboardingId(tx: Queryable, name: string, generation: number | n
 
 /** The configuration as the rotation freezes it. */
 export function planOf({ direction, authority, stores, rollout }: CredentialSpec): Plan {
-  const { jitterMs: _, ...timings } = rollout
+  const { jitterMs: _, brake, atDrainCap, maxInFlight, ...timings } = rollout
   const { quietMsMin = 0, ...abilities } = definitionOf(authority).abilities(authority)
   return {
     direction,
     ...abilities,
     stores: stores.map((s) => s.name),
     ...timings,
+    ...(maxInFlight !== undefined && { maxInFlight }),
+    ...(brake && { brake: brakeOf(brake) }),
+    ...(atDrainCap === 'cut' && { atDrainCap }),
     // A use that is told of late must not come after the window that it counts for.
     quietMs: Math.max(timings.quietMs, quietMsMin),
   }
 }
+
+const brakeOf = ({ errors, ...rest }: NonNullable<CredentialSpec['rollout']['brake']>): Brake => ({
+  share: Number.parseFloat(errors) / 100,
+  ...rest,
+})
 
 /** Nothing changes for anybody who uses the value: that waits for no window, and for no other causes. */
 function planToAdopt(spec: CredentialSpec, adopts: number): Plan {

@@ -1,5 +1,15 @@
 import { RekeyError } from '@rekey/contracts'
-import { type Hold, phaseOf, type Rotation, unmet } from '@rekey/core'
+import {
+  type Answers,
+  type DrainTerm,
+  drainTerms,
+  type Hold,
+  longestRequest,
+  phaseOf,
+  type Rollout,
+  type Rotation,
+  unmet,
+} from '@rekey/core'
 import { DUE_SQL } from './aging.ts'
 import type { Database } from './database.ts'
 import type { DriftedStore } from './drift/judge.ts'
@@ -42,14 +52,31 @@ export type NodeView = {
   /** What the node saw when it tried refused generations on itself. */
   refusals: { generation: number; tried: string }[]
   nack: { reason: string; detail: string } | null
-  usage: { generation: number; inFlight: number; lastUsedAt: number | null; requests: number }[]
+  usage: {
+    generation: number
+    inFlight: number
+    lastUsedAt: number | null
+    requests: number
+    /** Absent: the node's software does not count them. */
+    failures?: number
+    /** About the last half minute; a rotation brakes by it. */
+    recent?: Answers
+  }[]
   reportedAt: string | null
+  labels: Record<string, string>
+  /** Of the last session; null: it said nothing of this credential. */
+  adapter: { kind: string; disruption: string } | null
 }
 
 export type RotationDetail = RotationView & {
   /** What a draining retirement still waits for. */
   waitsFor: string[]
-  waves: { purpose: string; wave: number; of: number; nodes: string[] }[]
+  /** What bounds its drain from below, the longest first: that one dominates. */
+  drain: DrainTerm[]
+  /** The longest request that a node declares, which a drain waits for if it is under way; null: none does. */
+  longestRequest: DrainTerm | null
+  /** `watchedUntil`: the wave is proved, and its nodes are watched until then before the next one is told. */
+  waves: { purpose: string; wave: number; of: number; nodes: string[]; watchedUntil: number | null }[]
   nodes: NodeView[]
   effects: { key: string; kind: string; state: string; attempt: number; outcome: unknown }[]
   notifications: NotificationView[]
@@ -156,20 +183,22 @@ export async function showRotation(db: Database, id: string): Promise<RotationDe
       : []),
     ...rotation.retirements.map((r) => ({ of: r.generation, rollout: r.rollout })),
   ]
+  const facts = await readFacts(db.pool, credentials[0], { onlyShown: true })
   return {
     ...view(rows[0], db.format),
-    waitsFor: unmet(rotation, await readFacts(db.pool, credentials[0], { onlyShown: true })).map(
-      (u) => u.message,
-    ),
-    waves: tracks.flatMap(({ of, rollout }) =>
-      rollout
-        ? [{ purpose: rollout.purpose, wave: rollout.wave, of, nodes: rollout.waves[rollout.wave] ?? [] }]
-        : [],
-    ),
+    waitsFor: unmet(rotation, facts).map((u) => u.message),
+    drain: drainTerms(rotation.plan, facts.members),
+    longestRequest: longestRequest(facts.members) ?? null,
+    waves: tracks.flatMap(({ of, rollout }) => (rollout ? [waveUnderWay(of, rollout)] : [])),
     nodes: await listPlacements(db, rotation.credential),
     effects: await listEffects(db, id),
     notifications: await listNotifications(db, id),
   }
+}
+
+function waveUnderWay(of: number, { purpose, waves, wave: next, watchedUntil }: Rollout) {
+  const wave = watchedUntil === undefined ? next : next - 1
+  return { purpose, wave, of, nodes: waves[wave] ?? [], watchedUntil: watchedUntil ?? null }
 }
 
 async function listEffects(db: Database, rotation: string): Promise<RotationDetail['effects']> {
@@ -235,6 +264,8 @@ async function showNewer(db: Database, row: Row): Promise<RotationDetail> {
   return {
     ...shown,
     waitsFor: ['a newer release of Rekey works on it; ask a newer control'],
+    drain: [],
+    longestRequest: null,
     waves: [],
     nodes: await listPlacements(db, shown.credential),
     effects: await listEffects(db, shown.id),
@@ -244,7 +275,7 @@ async function showNewer(db: Database, row: Row): Promise<RotationDetail> {
 
 export async function listPlacements(db: Database, credential: string): Promise<NodeView[]> {
   const { rows } = await db.pool.query(
-    `select p.node, p.revision, p.accept, p.proved_revision, p.proved, p.refusals, p.usage, p.reported_at, p.nack, n.state
+    `select p.node, p.revision, p.accept, p.proved_revision, p.proved, p.refusals, p.usage, p.reported_at, p.nack, p.manifest, n.state, n.labels
      from placement p join node n on n.name = p.node where p.credential = $1 order by p.node`,
     [credential],
   )
@@ -259,6 +290,8 @@ export async function listPlacements(db: Database, credential: string): Promise<
     nack: row.nack,
     usage: row.usage,
     reportedAt: row.reported_at?.toISOString() ?? null,
+    labels: row.labels,
+    adapter: row.manifest && { kind: row.manifest.kind, disruption: row.manifest.disruption },
   }))
 }
 

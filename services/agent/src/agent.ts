@@ -60,11 +60,13 @@ export class Agent {
         type: 'hello',
         boot,
         agentVersion: AGENT_VERSION,
+        ...(config.labels && { labels: config.labels }),
         adapters: [...this.#keepers.values()].map(({ credential, adapter }) => ({
           credential,
           kind: adapter.kind,
           disruption: adapter.disruption,
           buries: adapter.bury !== undefined,
+          ...config.lifetimes?.[credential],
         })),
       },
       log,

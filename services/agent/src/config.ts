@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { LABELS_MAX, LAST_USE_AGE_MAX_MS, Name } from '@rekey/contracts'
 import { z } from 'zod'
 import { type AdapterConfig, adapterConfig, claimsOf, resolvedAdapter } from './adapters/registry.ts'
 import { notValid, parseDocument, readDocument } from './config-file.ts'
@@ -6,6 +7,8 @@ import { notValid, parseDocument, readDocument } from './config-file.ts'
 const name = z
   .string()
   .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'use lower-case letters, digits and dashes (at most 63)')
+
+const lifetime = z.number().int().min(0).max(LAST_USE_AGE_MAX_MS)
 
 /** The agent's one static file. Unknown fields are errors, so that a typo is found and named. */
 export const AgentConfig = z.strictObject({
@@ -26,6 +29,23 @@ export const AgentConfig = z.strictObject({
   pollMs: z.number().int().min(100).max(60_000).default(1_000),
   /** How often counters are read; they are sent when they changed, and every fifth time anyway. */
   usageMs: z.number().int().min(100).max(60_000).default(1_000),
+  /** What waves may go by, such as `zone` and `version`: the same names as in a credential's `rollout.waves`. */
+  labels: z
+    .record(Name, z.string().min(1).max(64))
+    .refine((labels) => Object.keys(labels).length <= LABELS_MAX, `at most ${LABELS_MAX} labels`)
+    .optional(),
+  /** By credential: for how long what serves here may go on with what it had. A drain waits for it, or says so. */
+  lifetimes: z
+    .record(
+      z.string(),
+      z.strictObject({
+        /** The longest that the software keeps a value, or a token that it got for one. */
+        cacheMs: lifetime.optional(),
+        /** The longest that a request or stream runs. */
+        longestMs: lifetime.optional(),
+      }),
+    )
+    .optional(),
   adapters: z.array(adapterConfig).min(1).max(64),
 })
 export type AgentConfig = z.infer<typeof AgentConfig>
@@ -35,6 +55,10 @@ export function parseConfig(text: string, folder: string): AgentConfig {
   const at = (path: string) => resolve(folder, path)
   const adapters = config.adapters.map((adapter) => resolvedAdapter(adapter, at))
   refuseCollisions(adapters)
+  const strange = Object.keys(config.lifetimes ?? {}).find(
+    (name) => !adapters.some((a) => a.credential === name),
+  )
+  if (strange !== undefined) throw notValid([`lifetimes.${strange}: no adapter is for this credential`])
   return {
     ...config,
     fleet: { ...config.fleet, caFile: at(config.fleet.caFile) },

@@ -31,6 +31,13 @@ describe('the configuration', () => {
     })
   })
 
+  test('a node says its labels, and the lifetimes of the credentials that it has', () => {
+    const manifest = { labels: { zone: 'a' }, lifetimes: { 'chat-key': { cacheMs: 60_000 } } }
+    expect(parse({ ...good, ...manifest })).toMatchObject(manifest)
+    expect(() => parse({ ...good, lifetimes: { 'chat-kye': {} } })).toThrow('lifetimes.chat-kye')
+    expect(() => parse({ ...good, labels: { Zone: 'a' } })).toThrow('labels')
+  })
+
   test('a graveyard is a map like the other: named for HAProxy, and a file for the agent', () => {
     const [adapter] = parse({ ...good, adapters: [{ ...haproxy, graveyard: 'graveyard.map' }] }).adapters
     expect(adapter).toMatchObject({

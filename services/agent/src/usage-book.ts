@@ -1,14 +1,25 @@
 import { LAST_USE_AGE_MAX_MS, type Usage } from '@rekey/contracts'
 
+type Counts = { requests: number; failures: number }
+
 type Page = {
-  /** Requests counted by software that has restarted since. */
-  before: number
-  last: number
+  /** What software counted that has restarted since. */
+  before: Counts
+  last: Counts
+  /** The software counts failures. */
+  countsFailures: boolean
   /** Monotonic time of the last known use. */
   lastUseAt: number | undefined
   /** When this agent first gave the generation to the software; undefined: before this agent started. */
   givenAt: number | undefined
 }
+
+const NONE: Counts = { requests: 0, failures: 0 }
+
+const sum = (a: Counts, b: Counts): Counts => ({
+  requests: a.requests + b.requests,
+  failures: a.failures + b.failures,
+})
 
 /**
  * Counters of the serving software, made safe to act on. The software forgets at its restart and then says "never
@@ -24,7 +35,8 @@ export class UsageBook {
     for (const generation of generations) {
       if (this.#pages.has(generation)) continue
       const givenAt = fromJournal ? undefined : nowMs
-      this.#pages.set(generation, { before: 0, last: 0, lastUseAt: undefined, givenAt })
+      const page = { before: NONE, last: NONE, countsFailures: false, lastUseAt: undefined, givenAt }
+      this.#pages.set(generation, page)
     }
   }
 
@@ -48,13 +60,17 @@ export class UsageBook {
     const merged: Usage[] = []
     for (const [generation, page] of this.#pages) {
       const reading = byGeneration.get(generation)
-      const requests = reading?.requests ?? 0
-      if (restarted || requests < page.last) {
-        page.before += page.last
-        page.last = 0
+      const { requests = 0, failures = 0 } = reading ?? {}
+      page.countsFailures ||= reading?.failures !== undefined
+      if (restarted || requests < page.last.requests) {
+        page.before = sum(page.before, page.last)
+        page.last = NONE
         if (since !== undefined) page.lastUseAt = Math.max(page.lastUseAt ?? since, since)
       }
-      page.last = Math.max(page.last, requests)
+      page.last = {
+        requests: Math.max(page.last.requests, requests),
+        failures: Math.max(page.last.failures, failures),
+      }
       const inFlight = reading?.inFlight ?? 0
       // HAProxy stamps the start of a request, so a long one would look old at its end.
       if (inFlight > 0) page.lastUseAt = nowMs
@@ -69,7 +85,8 @@ export class UsageBook {
         generation,
         inFlight,
         lastUseAgeMs: age === null ? null : Math.min(age, LAST_USE_AGE_MAX_MS),
-        requests: page.before + page.last,
+        requests: page.before.requests + page.last.requests,
+        ...(page.countsFailures && { failures: page.before.failures + page.last.failures }),
       })
     }
     return merged.toSorted((a, b) => a.generation - b.generation)

@@ -30,6 +30,15 @@ test('a restart of the gateway loses neither the requests nor the last use', () 
   expect(book.merge([reading(1, 2, 300)], 16_000, 2_000)).toEqual([reading(1, 42, 300)])
 })
 
+test('failures are counted on over a restart, and not spoken of where nobody counts them', () => {
+  const book = new UsageBook()
+  const failing = (requests: number, failures: number) => ({ ...reading(1, requests, 100), failures })
+  book.merge([failing(40, 3)], 10_000, 9_000)
+  book.merge([], 15_000, 1_000)
+  expect(book.merge([failing(2, 1)], 16_000, 2_000)).toEqual([{ ...reading(1, 42, 100), failures: 4 }])
+  expect(new UsageBook().merge([reading(1, 2, 100)], 0, undefined)[0]).not.toHaveProperty('failures')
+})
+
 test('a request in flight is a use now, however long ago it began', () => {
   const book = new UsageBook()
   book.merge([reading(1, 1, 60_000, 1)], 100_000, 90_000)

@@ -1,8 +1,8 @@
-import type { AgentToFleet, ClientUse, UsageMessage } from '@rekey/contracts'
+import type { AgentToFleet, ClientUse, Usage, UsageMessage } from '@rekey/contracts'
 import type { CredentialKeeper } from './keeper.ts'
 
 /** Counters without the ages, which move all the time. */
-type Counted = { generation: number; inFlight: number; requests: number; used: boolean }
+type Counted = Pick<Usage, 'generation' | 'inFlight' | 'requests' | 'failures'> & { used: boolean }
 
 const EVERY = 5
 /** By whom a key is used is read so often; and what is not new of it is sent so often, as are knocks. */
@@ -38,6 +38,7 @@ export class UsageReporter {
         generation: g.generation,
         inFlight: g.inFlight,
         requests: g.requests,
+        ...(g.failures !== undefined && { failures: g.failures }),
         used: g.lastUseAgeMs !== null,
       }),
     )

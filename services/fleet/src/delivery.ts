@@ -5,6 +5,8 @@ import type { Sessions } from './sessions.ts'
 const CELL = 100
 /** In an emergency, more at a time: what one cell answers is not checked before the next one is told. */
 const URGENT_CELL = 1_000
+/** So many are looked after at once, and the next ones the next time: lost jobs are rare, and looking at all of a large fleet costs. */
+const LOOKED_AFTER = 2_000
 /** How many urgent deliveries are remembered. */
 const TOLD_MAX = 100
 
@@ -15,6 +17,8 @@ export class Delivery {
   readonly #rights: Pick<NodeRights, 'allow'>
   /** Urgent deliveries by their effects: whom of those connected here we told, or are telling. */
   readonly #told = new Map<string, Promise<ReadonlySet<string>>>()
+  /** Those that were looked after last; before them in the order of names all were. */
+  #lookedAfter = ''
 
   constructor(
     ledger: Pick<FleetLedger, 'desiredStates' | 'urgent'>,
@@ -50,9 +54,15 @@ export class Delivery {
     }
   }
 
-  /** A lost job delays, and no more: whoever was told less than the ledger knows is told now. */
+  /** A lost job delays, and no more: whoever was told less than the ledger knows is told now, or in one of the next rounds. */
   async reconcile(): Promise<void> {
-    await this.#push(this.#connected())
+    const all = this.#connected()
+    if (all.length <= LOOKED_AFTER) return void (await this.#push(all))
+    const ordered = all.sort()
+    const at = ordered.findIndex((node) => node > this.#lookedAfter)
+    const nodes = ordered.slice(Math.max(0, at), Math.max(0, at) + LOOKED_AFTER)
+    await this.#push(nodes)
+    this.#lookedAfter = nodes.at(-1) ?? ''
   }
 
   #connected(): string[] {

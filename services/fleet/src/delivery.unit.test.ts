@@ -69,3 +69,17 @@ test('where an emergency could not be told, its wake-up tells it', async () => {
   await delivery.deliver({ effect: 'chat-g3.deliver.r2', nodes: ['gw-1'] })
   expect(pushed).toEqual(['gw-1 1'])
 })
+
+test('of a large fleet some are looked after at a time, and in turn all are', async () => {
+  const nodes = Array.from({ length: 4_500 }, (_, at) => `gw-${String(at).padStart(4, '0')}`)
+  const { ledger, sessions, pushed } = setUp(nodes)
+  const delivery = new Delivery(ledger, sessions, allowed)
+  const rounds: number[] = []
+  for (let round = 0; round < 4; round++) {
+    await delivery.reconcile()
+    rounds.push(pushed.length)
+  }
+  expect(rounds).toEqual([2_000, 4_000, 4_500, 6_500])
+  expect(new Set(pushed.slice(0, 4_500)).size).toBe(4_500)
+  expect(pushed.slice(4_500)).toEqual(pushed.slice(0, 2_000))
+})

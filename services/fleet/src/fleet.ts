@@ -184,8 +184,8 @@ export class Fleet {
           return socket.bufferedAmount
         },
       },
-      open: async (boot) => {
-        const opened = await ledger.openSession({ node, boot, instance })
+      open: async ({ boot, labels, adapters }) => {
+        const opened = await ledger.openSession({ node, boot, instance, adapters, ...(labels && { labels }) })
         await this.#rights.allow(node, opened.desired)
         return opened
       },

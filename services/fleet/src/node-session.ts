@@ -33,12 +33,12 @@ export type SessionOptions = {
   wire: Wire
   heartbeatMs: number
   /** Opens the session in the ledger, which refuses a node that is not enrolled or is gone. */
-  open: (boot: string) => Promise<{ session: number; desired: NodeOrder[] }>
+  open: (hello: Hello) => Promise<{ session: number; desired: NodeOrder[] }>
   /** The session is numbered now. False: a newer one of the same node is open already. */
   onOpen: (session: NodeSession) => boolean
   proofKeys: ProofKeys
   /** For orders that make the node read a value. */
-  pace: Pick<Pace, 'free' | 'offer'>
+  pace: Pick<Pace, 'answered' | 'free' | 'offer' | 'struggled'>
   onAck: (ack: VerifiedAck) => void
   onNack: (nack: Nack & { node: string }) => void
   onUsage: (usage: UsageMessage & { node: string }) => void
@@ -204,7 +204,8 @@ export class NodeSession {
     }
   }
 
-  async #hello({ boot, adapters }: Hello): Promise<void> {
+  async #hello(hello: Hello): Promise<void> {
+    const { boot, adapters } = hello
     if (this.#phase !== 'new') return this.#refuse('malformed', 1002, 'hello comes once')
     for (const { credential, buries } of adapters) if (buries) this.#buries.set(credential, '')
     clearTimeout(this.#helloTimer)
@@ -213,7 +214,7 @@ export class NodeSession {
     const { open, onOpen, heartbeatMs, log, node } = this.#options
     let opened: Awaited<ReturnType<typeof open>>
     try {
-      opened = await open(boot)
+      opened = await open(hello)
     } catch (error) {
       const isFinal = RekeyError.is(error) && !error.retryable
       log.warn({ node, error }, 'the session could not be opened')
@@ -243,7 +244,7 @@ export class NodeSession {
     }
     const fault = ackFault(ack, context)
     if (fault || !sent) return this.#fault(fault ?? 'unknown_nonce', ack.credential)
-    this.#options.pace.free(this.#paceKey(ack.credential))
+    this.#options.pace.answered(this.#paceKey(ack.credential))
     // Before the wait below: a second copy of this ack must find the nonce used.
     sent.answered = true
     const generations = ack.proofs.map((p) => p.generation)
@@ -289,8 +290,8 @@ export class NodeSession {
       this.#fault(fault ?? 'unknown_nonce', nack.credential)
       return
     }
-    // It reads again by itself, in its own time.
-    this.#options.pace.free(this.#paceKey(nack.credential))
+    if (nack.reason === 'store_unreachable') this.#options.pace.struggled()
+    else this.#options.pace.free(this.#paceKey(nack.credential))
     // After "not any more" the node may say "again" with the same nonce.
     sent.answered = false
     this.#options.counters.add('nacks_taken')

@@ -67,3 +67,27 @@ test('what needs not be told takes no room, and one that is gone is not told', (
   pace.free('a')
   expect(told).toEqual(['a', 'b'])
 })
+
+test('a store that struggles is asked less, down to a least, and more again as it answers', () => {
+  const { pace, told, offer } = setUp(100)
+  const tellAll = () => {
+    for (let at = 0; at < 1_000; at++) offer(`n${at}`)
+  }
+  tellAll()
+  expect(told).toHaveLength(100)
+  // One moment's trouble, told by many.
+  for (let at = 0; at < 50; at++) pace.struggled()
+  for (const key of told.slice(0, 40)) pace.free(key)
+  // 60 are reading, 70 may.
+  expect(told).toHaveLength(110)
+  for (let more = 0; more < 20; more++) {
+    vi.advanceTimersByTime(1_000)
+    pace.struggled()
+  }
+  const before = told.length
+  vi.advanceTimersByTime(1_000)
+  // Those who were told have been silent meanwhile.
+  expect(told.length - before).toBeLessThanOrEqual(16)
+  while (told.length < 1_000) pace.answered(told[told.length - 1] ?? '')
+  expect(told).toHaveLength(1_000)
+})

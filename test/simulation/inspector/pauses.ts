@@ -9,6 +9,8 @@ type Open = {
   mode: string
   /** A human's hold is on it. */
   isHeld: boolean
+  /** Too many requests failed: it waits for people. */
+  isBraked: boolean
   /** Somebody let this one go on before the pause of its credential was over. */
   isFreed: boolean
   /** The hold of a pause was lifted with the successor's end, of which it is to be seen who gave it up. */
@@ -73,6 +75,7 @@ export class Pauses {
         credential: String(data.credential),
         mode: String(data.mode),
         isHeld: false,
+        isBraked: false,
         isFreed: false,
         isGivenUp: false,
         asked: new Set(),
@@ -98,11 +101,16 @@ export class Pauses {
       this.#held(rotation, stream)
     if (type === 'HoldLifted' && data.reason === 'human')
       this.#lifted(rotation, stream, String(data.because), at)
+    const reason = type === 'HoldPlaced' ? (data.hold as { reason: string }).reason : data.reason
+    if (type === 'HoldPlaced' && reason === 'error_rate') rotation.isBraked = true
+    if (type === 'HoldLifted' && reason === 'error_rate') rotation.isBraked = false
     if (type === 'SuccessorAbandoned') {
       if (data.actor === 'rekey' && (rotation.isGivenUp || this.#isPaused(rotation, at)))
         throw new Violation('pause', `${stream} is paused, and gives its successor up by itself`)
       rotation.isGivenUp = false
     }
+    if ((STEPS as string[]).includes(type) && rotation.isBraked && rotation.mode === 'rotate')
+      throw new Violation('brake', `${stream} has braked, and goes on: ${type}`)
     if ((STEPS as string[]).includes(type) && this.#isPaused(rotation, at))
       throw new Violation('pause', `${stream} is paused, and goes on: ${type}`)
   }

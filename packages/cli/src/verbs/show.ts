@@ -103,13 +103,38 @@ function generationsOf({ base, generation }: RotationDetail): string {
   return base === null ? `${generation} (the first)` : `${base} → ${generation}`
 }
 
+function usageWords({
+  generation,
+  inFlight,
+  requests,
+  failures,
+}: RotationDetail['nodes'][number]['usage'][number]): string {
+  return `g${generation}: ${inFlight} in flight, ${requests} requests${failures ? `, ${failures} failed` : ''}`
+}
+
+/** Which term dominates, before anything is drained. */
+function drainWords({ outcome, drain: [longest], longestRequest }: RotationDetail): string[] {
+  if (outcome !== null || !longest) return []
+  const seconds = (ms: number) => `${Number((ms / 1_000).toFixed(1))} s`
+  const more = longestRequest ? `; ${longestRequest.why} for ${seconds(longestRequest.ms)}` : ''
+  return [`at least ${seconds(longest.ms)}: ${longest.why}${more}`]
+}
+
 function showRotation(r: RotationDetail): string {
+  const isLabelled = r.nodes.some(({ labels }) => Object.keys(labels).length > 0)
   const nodes = r.nodes.map((n) => [
     n.node,
+    ...(isLabelled
+      ? [
+          Object.entries(n.labels)
+            .map(([name, value]) => `${name}=${value}`)
+            .join(' '),
+        ]
+      : []),
     n.state,
     n.accept.join(' '),
     n.provedRevision >= n.revision ? n.proved.join(' ') : `(${n.provedRevision} of ${n.revision})`,
-    n.usage.map((u) => `g${u.generation}: ${u.inFlight} in flight, ${u.requests} requests`).join('; '),
+    n.usage.map(usageWords).join('; '),
     n.nack ? `${n.nack.reason}: ${n.nack.detail}` : undefined,
   ])
   const effects = r.effects
@@ -137,10 +162,19 @@ function showRotation(r: RotationDetail): string {
       ['closed', r.closedAt],
       ...r.holds.map((hold): [string, string] => ['held', holdWords(hold)]),
       ...r.waitsFor.map((what): [string, string] => ['waits for', what]),
+      ...drainWords(r).map((what): [string, string] => ['drain', what]),
+      ...r.waves.flatMap(({ watchedUntil, wave }): [string, string][] =>
+        watchedUntil === null
+          ? []
+          : [['watched', `wave ${wave + 1} until ${new Date(watchedUntil).toISOString()}`]],
+      ),
       ...r.exceptions.map((what): [string, string] => ['not shown', what.replaceAll('_', ' ')]),
     ]),
     '',
-    table(['NODE', 'STATE', 'SHALL HOLD', 'PROVED', 'USE', 'REFUSED WITH'], nodes),
+    table(
+      ['NODE', ...(isLabelled ? ['LABELS'] : []), 'STATE', 'SHALL HOLD', 'PROVED', 'USE', 'REFUSED WITH'],
+      nodes,
+    ),
     '',
     table(['EFFECT', 'STATE', 'ATTEMPTS'], effects),
     ...(told.length > 0 ? ['', table(['TOLD', 'STATE', 'ATTEMPTS', 'WHAT'], told)] : []),

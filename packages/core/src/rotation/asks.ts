@@ -136,6 +136,16 @@ export function drainLook(rotation: Rotation, generation: number, due: number): 
   return { key: key(rotation, 'timer', `drain-g${generation}`), due, of: generation, kind: 'timer', timer }
 }
 
+export function brakeLook(rotation: Rotation, due: number): Effect {
+  return {
+    key: key(rotation, 'timer', 'brake'),
+    due,
+    of: null,
+    kind: 'timer',
+    timer: { name: 'brake-look' },
+  }
+}
+
 export function deliver(
   rotation: Rotation,
   of: number,

@@ -1,5 +1,6 @@
 import { effectDone } from './answers.ts'
 import { drainLook, waveDeadline } from './asks.ts'
+import { lookAtAnswers } from './brake.ts'
 import type { Timer } from './effects.ts'
 import type { RotationEvent } from './events.ts'
 import { evolveAll } from './evolve.ts'
@@ -88,6 +89,8 @@ function timerFired(rotation: Rotation, timer: Timer, facts: Facts): Move {
       return waveDeadlinePassed(rotation, timer.revision, facts)
     case 'drain-look':
       return lookAtDrain(rotation, timer.generation, facts)
+    case 'brake-look':
+      return lookAtAnswers(rotation, facts)
     default:
       return timer satisfies never
   }
@@ -99,9 +102,11 @@ function lookAtDrain(rotation: Rotation, generation: number, facts: Facts): Move
   if (retirement?.step !== 'draining' && retirement?.step !== 'suspending') return NOTHING
   const effects = [drainLook(rotation, generation, nextLook(rotation, retirement, facts.now))]
   const waitedMs = facts.now - retirement.since
-  const { drainCapMs, expediteDrainMs, waveDeadlineMs } = rotation.plan
+  const { atDrainCap, drainCapMs, expediteDrainMs, waveDeadlineMs } = rotation.plan
+  const isRoutine = modeFor(rotation, generation) === 'rotate'
+  const isCutAt = isRoutine ? drainCapMs : expediteDrainMs
   // What was to be cut long ago waits for a proof.
-  const capMs = modeFor(rotation, generation) === 'rotate' ? drainCapMs : expediteDrainMs + waveDeadlineMs
+  const capMs = isRoutine && atDrainCap !== 'cut' ? drainCapMs : isCutAt + waveDeadlineMs
   if (waitedMs <= capMs) return { events: [], effects }
   const why = undrained(rotation, retirement, facts).map((u) => u.message)
   const detail = why.length > 0 ? why.join('; ') : 'the audit topic or a node has not answered'
@@ -136,7 +141,7 @@ function mayGiveUp(rotation: Rotation): boolean {
 
 function waveDeadlinePassed(rotation: Rotation, revision: number, facts: Facts): Move {
   const rollout = rolloutsOf(rotation).find((r) => r.revision === revision)
-  if (!rollout?.waves[rollout.wave]) return NOTHING
+  if (!rollout?.waves[rollout.wave] || rollout.watchedUntil !== undefined) return NOTHING
   const { missing } = standing(rotation, rollout, facts.members)
   if (missing.length === 0) return NOTHING
   const said = rollout.nacks.filter((n) => missing.includes(n.node))

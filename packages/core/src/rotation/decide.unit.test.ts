@@ -4,7 +4,6 @@ import { desired } from './desired.ts'
 import type { Effect } from './effects.ts'
 import type { Input } from './inputs.ts'
 import { phaseOf } from './phase.ts'
-import { planWaves } from './waves.ts'
 
 describe('a rotation', () => {
   test('starts nothing outside before the settling time is over', () => {
@@ -319,12 +318,4 @@ test('a node that joins accepts what clients may present, at every phase', () =>
   later.give({ type: 'AuditAcknowledged', generation: 1 })
   expect(desired(later.rotation, 2)).toEqual({ accept: [2], refuse: [1], floor: 2 })
   expect(desired(undefined, null)).toEqual({ accept: [], refuse: [], floor: 1 })
-})
-
-test('waves are counts and shares of all nodes, in the order of their names', () => {
-  const nodes = Array.from({ length: 30 }, (_, i) => `n${String(i).padStart(2, '0')}`).reverse()
-  expect(planWaves(nodes, [1, '10%', '100%']).map((w) => w.length)).toEqual([1, 2, 27])
-  expect(planWaves(nodes, [1])[0]).toEqual(['n00'])
-  expect(planWaves(nodes, [1]).map((w) => w.length)).toEqual([1, 29])
-  expect(planWaves([], [1, '100%'])).toEqual([])
 })

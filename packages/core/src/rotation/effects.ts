@@ -37,6 +37,8 @@ export type Timer =
   | { name: 'overdue' }
   | { name: 'wave-deadline'; revision: number }
   | { name: 'drain-look'; generation: number }
+  /** How do the nodes answer? */
+  | { name: 'brake-look' }
   /** Something is possible from now on: the soak or the distance between promotions is over. */
   | { name: 'look'; about: string }
 

@@ -66,6 +66,8 @@ export type RotationEvent =
       excused: string[]
       /** Lost nodes that a containment did not wait for. */
       lost: string[]
+      /** Its nodes are watched until then, before the next wave is told. */
+      watchedUntil?: number
     }
   | ({ type: 'NodeNacked'; revision: number; generation: number | null } & Nack)
   | { type: 'PromotionAsked'; generation: number; store: string }
@@ -99,7 +101,7 @@ export type RotationEvent =
   | { type: 'StoreRestored'; generation: number; store: string; storeVersion: string; at: number }
   | { type: 'Reinstated'; generation: number }
   | { type: 'DrainingStarted'; generation: number; at: number }
-  | { type: 'RevocationAnnounced'; generation: number; epoch: number; evidence: string[] }
+  | { type: 'RevocationAnnounced'; generation: number; epoch: number; evidence: string[]; cut?: true }
   | { type: 'AuditAcknowledged'; generation: number }
   | { type: 'SuspensionStarted'; generation: number; at: number }
   | { type: 'Suspended'; generation: number; at: number }

@@ -37,6 +37,7 @@ export function evolve(rotation: Rotation | undefined, event: RotationEvent): Ro
         ...rollout,
         wave: rollout.wave + 1,
         nacks: [],
+        ...(event.watchedUntil !== undefined && { watchedUntil: event.watchedUntil }),
       }))
     case 'NodeNacked': {
       const { node, reason, detail } = event
@@ -101,6 +102,7 @@ export function evolve(rotation: Rotation | undefined, event: RotationEvent): Ro
       return retirement(rotation, event.generation, () => ({
         announced: true,
         announcement: event.epoch,
+        ...(event.cut && { cut: event.cut }),
       }))
     case 'AuditAcknowledged':
       return retirement(rotation, event.generation, () => ({ acknowledged: true }))
@@ -255,8 +257,9 @@ function retired(event: Extract<RotationEvent, { type: 'RetirementOpened' }>): R
 function hurried(rotation: Rotation, mode: Mode): Rotation {
   const merge = (rollout: Rollout | null): Rollout | null => {
     if (!rollout) return null
-    const told = rollout.waves.slice(0, rollout.wave + 1)
-    const rest = rollout.waves.slice(rollout.wave + 1).flat()
+    const next = rollout.watchedUntil === undefined ? rollout.wave + 1 : rollout.wave
+    const told = rollout.waves.slice(0, next)
+    const rest = rollout.waves.slice(next).flat()
     return { ...rollout, waves: rest.length > 0 ? [...told, rest] : told }
   }
   return {

@@ -1,3 +1,4 @@
+import { drainTerms } from './drain-terms.ts'
 import type { Facts, Member, Observation } from './inputs.ts'
 import { isDying, isUp, modeFor, type Plan, type Retirement, type Rotation } from './state.ts'
 import { isToCome } from './to-come.ts'
@@ -51,11 +52,11 @@ export function undrained(rotation: Rotation, retirement: Retirement, facts: Fac
   const isHeldByNobody = retirement.because === 'abandoned' && retirement.restore.length === 0
   if (isHeldByNobody && rotation.plan.direction === 'inbound') return []
   if (isCut(rotation, retirement, facts.now)) return []
-  const { quietMs, readerCacheMs } = rotation.plan
   const unmet: Unmet[] = []
-  const soonest = lastShown(rotation, retirement) + Math.max(quietMs, readerCacheMs)
+  const [longest] = drainTerms(rotation.plan, facts.members)
+  const soonest = lastShown(rotation, retirement) + (longest?.ms ?? 0)
   if (facts.now < soonest && retirement.step === 'draining')
-    unmet.push({ reason: 'window', message: `readers may hold it for ${soonest - facts.now} ms more` })
+    unmet.push({ reason: 'window', message: `${longest?.why}: ${soonest - facts.now} ms more` })
   if (rotation.plan.evidence === 'observed') {
     const seen = facts.observed?.find((one) => one.generation === retirement.generation)
     const message = seenInUse(seen, retirement, soonest, facts.now, rotation.plan)
@@ -72,10 +73,12 @@ export function undrained(rotation: Rotation, retirement: Retirement, facts: Fac
   return unmet
 }
 
-/** In an emergency the drain ends at its bound, whoever still uses it. */
+/** In an emergency the drain ends at its bound, whoever still uses it; in a routine rotation at its cap, where the policy says so. */
 export function isCut(rotation: Rotation, retirement: Retirement, now: number): boolean {
-  const bound = lastShown(rotation, retirement) + rotation.plan.expediteDrainMs
-  return modeFor(rotation, retirement.generation) !== 'rotate' && now >= bound
+  const { plan } = rotation
+  if (modeFor(rotation, retirement.generation) === 'rotate')
+    return retirement.cut === true || (plan.atDrainCap === 'cut' && now >= retirement.since + plan.drainCapMs)
+  return now >= lastShown(rotation, retirement) + plan.expediteDrainMs
 }
 
 /** Until the stores last moved, a reader may have fetched what dies. */

@@ -10,10 +10,12 @@ export function find(rotation: Rotation, reason: Hold['reason'], about: string):
   return rotation.holds.find((h) => h.reason === reason && h.about === about)
 }
 
-/** A human stopped a routine rotation. An emergency is stopped by nobody. */
+/** A human or the brake stopped a routine rotation. An emergency is stopped by nobody. */
 export function isPaused({ mode, holds }: Rotation): boolean {
-  return mode === 'rotate' && holds.some((h) => h.reason === 'human')
+  return mode === 'rotate' && holds.some(stops)
 }
+
+export const stops = ({ reason }: Hold): boolean => reason === 'human' || reason === 'error_rate'
 
 export function lift({ reason, about }: Hold, because: string): RotationEvent {
   return { type: 'HoldLifted', reason, about, because }
@@ -43,7 +45,9 @@ function settled(
     case 'effect_struggling':
       return about === doneEffect ? 'it is done' : undefined
     case 'wave_deadline': {
-      const waits = rolloutsOf(rotation).some((r) => `r${r.revision}` === about && r.wave < r.waves.length)
+      const waits = rolloutsOf(rotation).some(
+        (r) => `r${r.revision}` === about && r.wave < r.waves.length && r.watchedUntil === undefined,
+      )
       return waits ? undefined : 'nothing waits for the wave any more'
     }
     case 'drain_cap':
@@ -55,6 +59,7 @@ function settled(
     case 'no_slot':
       return events.some((e) => e.type === 'StagingStarted' && isAbout(e)) ? 'there is room' : undefined
     case 'overdue':
+    case 'error_rate':
     case 'human':
       // Only the end of the rotation, or a human.
       return undefined

@@ -38,8 +38,22 @@ export type Member = {
   accepts: number[]
   /** When its counters were last reported; null: never, so nothing can be concluded. Ledger's clock, milliseconds. */
   reportedAt: number | null
-  usage: { generation: number; inFlight: number; lastUsedAt: number | null }[]
+  usage: {
+    generation: number
+    inFlight: number
+    lastUsedAt: number | null
+    /** About the last half minute, older ones weighing less; absent: its software counts no failures. */
+    recent?: Answers
+  }[]
+  labels?: Record<string, string>
+  /** How long its software goes on with a value that it had, as its configuration says; absent: not at all. */
+  cacheMs?: number
+  /** The longest that a request or stream runs there; absent: not known. */
+  longestMs?: number
 }
+
+/** Requests, and how many of them were answered with an error of the server (5xx) or not at all. */
+export type Answers = { requests: number; failures: number }
 
 /** What the authority was seen to have of one generation. Ledger's clock, milliseconds. */
 export type Observation = {

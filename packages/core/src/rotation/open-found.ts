@@ -35,8 +35,9 @@ export function openFound(opening: FoundOpening, facts: Facts): Decision & { rot
     .filter((g) => g.tried === 'accepted')
     .sort((a, b) => b.generation - a.generation)
   const waves = planWaves(
-    facts.members.filter((m) => !m.excused).map((m) => m.node),
+    facts.members.filter((m) => !m.excused),
     plan.waves,
+    plan.maxInFlight,
   )
   const events: RotationEvent[] = [
     {

@@ -1,6 +1,6 @@
 import { overdue, pauseOver, reinstate, waveDeadline } from './asks.ts'
 import type { RotationEvent } from './events.ts'
-import { find, lift } from './holds.ts'
+import { find, lift, stops } from './holds.ts'
 import type { Asked, Decision, Facts } from './inputs.ts'
 import type { Move } from './rollout.ts'
 import { type Hold, isCompromised, isDying, MODES, type Rotation, retirementOf } from './state.ts'
@@ -47,7 +47,7 @@ function addEmergency(rotation: Rotation, { cause, mode, compromised }: Asked): 
     })
   if (raised) events.push({ type: 'ModeRaised', mode, because: cause.reason })
   // What waited for a human waits no more; what is late is judged by the new mode.
-  events.push(...rotation.holds.filter((h) => h.reason === 'human').map((h) => lift(h, `${mode} takes over`)))
+  events.push(...rotation.holds.filter(stops).map((h) => lift(h, `${mode} takes over`)))
   return { events, effects: [] }
 }
 

@@ -1,3 +1,4 @@
+import { brake } from './brake.ts'
 import { gate, type Unmet } from './gate.ts'
 import { isPaused } from './holds.ts'
 import type { Facts } from './inputs.ts'
@@ -13,6 +14,7 @@ export function progress(rotation: Rotation, facts: Facts): Move | undefined {
   if (rotation.outcome || isPaused(rotation)) return undefined
   return (
     takeOver(rotation, facts) ??
+    brake(rotation, facts) ??
     (rotation.reinstate === null ? successorMove(rotation, facts) : undefined) ??
     (rotation.reinstate === null ? retirementMove(rotation, facts) : undefined) ??
     close(rotation)

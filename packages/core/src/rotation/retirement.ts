@@ -6,6 +6,7 @@ import { everybody, type Move, nextWave, startWave } from './rollout.ts'
 import { modeFor, type Retirement, type Rotation, retirementOf } from './state.ts'
 import { isBack, startRevocation, withoutBaseline } from './takeover.ts'
 import { isToCome } from './to-come.ts'
+import { inParts } from './waves.ts'
 
 /** How soon to look at the drain again. */
 const LOOK_AGAIN_MS = 500
@@ -121,14 +122,15 @@ function draining(rotation: Rotation, retirement: Retirement, facts: Facts): Mov
   const { generation } = retirement
   if (!retirement.announced) {
     if (undrained(rotation, retirement, facts).length > 0) return undefined
-    const isRoutine = !isCut(rotation, retirement, facts.now)
-    const about = (m: Member) => (m.excused ? 'excused' : isRoutine ? 'unused' : 'cut')
+    const isEnded = isCut(rotation, retirement, facts.now)
+    const about = (m: Member) => (m.excused ? 'excused' : isEnded ? 'cut' : 'unused')
     const evidence =
       rotation.plan.evidence === 'observed'
-        ? [`authority: ${isRoutine ? 'no use seen' : 'cut'}`]
+        ? [`authority: ${isEnded ? 'cut' : 'no use seen'}`]
         : facts.members.map((m) => `${m.node}: ${about(m)}`)
+    const cut = isEnded && modeFor(rotation, generation) === 'rotate' ? ({ cut: true } as const) : {}
     return {
-      events: [{ type: 'RevocationAnnounced', generation, epoch: rotation.epoch, evidence }],
+      events: [{ type: 'RevocationAnnounced', generation, epoch: rotation.epoch, evidence, ...cut }],
       effects: [],
     }
   }
@@ -157,7 +159,8 @@ function rewave(rotation: Rotation, generation: number, facts: Facts): string[][
   const here = new Set(everybody(facts))
   const waves = (rotation.successor?.waves ?? []).map((nodes) => nodes.filter((node) => here.delete(node)))
   const last = waves.pop() ?? []
-  return [...waves, [...last, ...here]].filter((nodes) => nodes.length > 0)
+  const most = modeFor(rotation, generation) === 'rotate' ? rotation.plan.maxInFlight : undefined
+  return inParts([...waves, [...last, ...here]], most)
 }
 
 function revoking(rotation: Rotation, retirement: Retirement, facts: Facts): Move | undefined {

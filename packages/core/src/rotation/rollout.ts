@@ -1,4 +1,4 @@
-import { deliver, waveDeadline } from './asks.ts'
+import { deliver, lookAt, waveDeadline } from './asks.ts'
 import { desired } from './desired.ts'
 import type { Effect } from './effects.ts'
 import type { RotationEvent, Wave } from './events.ts'
@@ -46,16 +46,38 @@ export function startWave(
 /** The wave under way is proved: on to the next one, or to the end of the rollout. */
 export function nextWave(rotation: Rotation, rollout: Rollout, facts: Facts, track: Track): Move | undefined {
   const { purpose, wave, revision, waves } = rollout
+  // The one before is proved, and was watched.
+  if (rollout.watchedUntil !== undefined)
+    return isWatched(rotation, rollout, facts) ? undefined : startWave(rotation, facts, track, waves, wave)
   const nodes = waves[wave] ?? []
   const { missing, excused, lost } = standing(rotation, rollout, facts.members)
   if (missing.length > 0) return undefined
   const proved = nodes.filter((node) => !excused.includes(node) && !lost.includes(node))
+  const watchMs = watchMsOf(rotation, rollout)
+  const watched = watchMs > 0 ? { watchedUntil: facts.now + watchMs } : {}
   const events: RotationEvent[] = [
-    { type: 'WaveProved', purpose, wave, revision, nodes: proved, excused, lost },
+    { type: 'WaveProved', purpose, wave, revision, nodes: proved, excused, lost, ...watched },
   ]
+  if (watched.watchedUntil !== undefined) {
+    const of = track.of === 'successor' ? (rotation.successor?.generation ?? 0) : track.of
+    return { events, effects: [lookAt(rotation, of, `watch-r${revision}`, watched.watchedUntil)] }
+  }
   if (wave + 1 >= waves.length) return { events, effects: [] }
   const started = startWave(rotation, facts, track, waves, wave + 1)
   return { events: [...events, ...started.events], effects: started.effects }
+}
+
+/** How long the nodes of a wave are watched: those that were told something new, where there is more to come after them. */
+function watchMsOf({ mode, plan, successor }: Rotation, { purpose, wave, waves }: Rollout): number {
+  const isFollowed = purpose === 'widen' || (purpose === 'narrow' && wave + 1 < waves.length)
+  // What was given up ends without delay.
+  const isOnItsWay = successor !== null && successor.step !== 'abandoned'
+  return mode === 'rotate' && isFollowed && isOnItsWay ? (plan.brake?.watchMs ?? 0) : 0
+}
+
+/** An emergency watches nobody. */
+export function isWatched({ mode }: Rotation, { watchedUntil = 0 }: Rollout, { now }: Facts): boolean {
+  return mode === 'rotate' && now < watchedUntil
 }
 
 /**

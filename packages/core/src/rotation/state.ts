@@ -13,6 +13,8 @@
  * authority accepts both first, then the nodes move, then the stores, then the authority revokes.
  */
 
+import type { WaveEntry } from './waves.ts'
+
 /** How urgent it is, least first. It only grows, and only by a cause: a deadline never raises it. */
 export const MODES = ['rotate', 'expedite', 'contain'] as const
 export type Mode = (typeof MODES)[number]
@@ -94,6 +96,18 @@ export type Window = {
   to: string
 }
 
+/** What stops a routine rotation when nodes answer with errors, as their serving software counts them. */
+export type Brake = {
+  /** The share of requests, 0 to 1, beyond which it brakes. */
+  share: number
+  /** Of fewer requests in about the last half minute nothing is concluded. */
+  requests: number
+  /** How long the nodes of a wave are watched before the next one is told. */
+  watchMs: number
+  /** `rollback` where there is a way back; where there is none it holds. */
+  action: 'rollback' | 'hold'
+}
+
 /** Frozen when the rotation opens, so that an edit of the configuration never changes one under way. */
 export type Plan = {
   direction: Direction
@@ -101,7 +115,12 @@ export type Plan = {
   slots: 1 | 2
   /** Store names in the order in which they are promoted; the first one makes the value durable. */
   stores: string[]
-  waves: (number | string)[]
+  waves: WaveEntry[]
+  /** The most nodes of one routine wave. */
+  maxInFlight?: number
+  brake?: Brake
+  /** Absent: what is not drained at the cap is held. `cut`: it is ended, whoever still uses it. */
+  atDrainCap?: 'cut'
   windows: Window[]
   settleMs: number
   waveDeadlineMs: number
@@ -142,6 +161,8 @@ export type Rollout = {
   floor: number
   /** What nodes of this wave said when they could not take it. */
   nacks: Nack[]
+  /** The wave before is proved, and its nodes are watched until then; the next one is not told yet. */
+  watchedUntil?: number
 }
 
 export type Nack = { node: string; reason: string; detail: string }
@@ -190,6 +211,8 @@ export type Retirement = {
   rollout: Rollout | null
   /** The intent is in the journal, and the audit topic has acknowledged it. */
   announced: boolean
+  /** Its drain was cut at the cap, so sessions that are left are ended with it. */
+  cut?: true
   /** The epoch in which it was announced. */
   announcement: number
   acknowledged: boolean
@@ -208,8 +231,8 @@ export type Retirement = {
 }
 
 /**
- * Why a rotation waits. A hold tells people; it stops nothing that can go on, but for `human`, which stops a routine
- * rotation. It ends by its own cause alone: the effect is done, the wave is proved, the drain or the refusal is shown,
+ * Why a rotation waits. A hold tells people; it stops nothing that can go on, but for `human` and `error_rate`, which stop a
+ * routine rotation. It ends by its own cause alone: the effect is done, the wave is proved, the drain or the refusal is shown,
  * or a human resumes.
  */
 export type Hold = {
@@ -221,6 +244,7 @@ export type Hold = {
     | 'effect_struggling'
     | 'no_slot'
     | 'overdue'
+    | 'error_rate'
     | 'human'
   /** What it is about: the effect's key, `r<revision>` of a wave, `g<generation>`, or the rotation's id. */
   about: string

@@ -1,8 +1,9 @@
-import { install, lookAt, probe, promote, stage } from './asks.ts'
+import { brakeLook, install, lookAt, probe, promote, stage } from './asks.ts'
+import { isBraked } from './brake.ts'
 import { placeHold } from './holds.ts'
 import type { Facts } from './inputs.ts'
 import { baselineEnded } from './probing.ts'
-import { everybody, leavesLostBehind, type Move, nextWave, startWave } from './rollout.ts'
+import { everybody, isWatched, leavesLostBehind, type Move, nextWave, startWave } from './rollout.ts'
 import { canNeverOverlap, hasFreeSlot, isGoingBack } from './slots.ts'
 import { isDying, type Rotation, type Successor } from './state.ts'
 import { planWaves } from './waves.ts'
@@ -45,10 +46,10 @@ function planned(rotation: Rotation, { generation, settled }: Successor, facts: 
 }
 
 /** Routine: as configured. Leaked: one canary and then everybody; to contain: everybody. */
-function wavesOf({ mode, plan }: Rotation, facts: Facts): string[][] {
+function wavesOf({ mode, plan }: Rotation, { members }: Facts): string[][] {
   // An excused node is told as well: it is not waited for, that is all.
-  const nodes = everybody(facts)
-  return planWaves(nodes, mode === 'rotate' ? plan.waves : mode === 'expedite' ? [1, '100%'] : ['100%'])
+  if (mode === 'rotate') return planWaves(members, plan.waves, plan.maxInFlight)
+  return planWaves(members, mode === 'expedite' ? [1, '100%'] : ['100%'])
 }
 
 /** Every store holds it; then, outbound, the authority accepts the value that was read back from one. */
@@ -62,7 +63,8 @@ function staging(rotation: Rotation, successor: Successor, facts: Facts): Move |
       effects: [install(rotation, generation, facts.now)],
     }
   if (direction === 'outbound' && !installed) return undefined
-  return { events: [{ type: 'RollingStarted', generation }], effects: [] }
+  const look = isBraked(rotation) ? [brakeLook(rotation, facts.now)] : []
+  return { events: [{ type: 'RollingStarted', generation }], effects: look }
 }
 
 /** Nodes learn of it; who joined meanwhile forms one more wave, before any client is told. */
@@ -73,6 +75,8 @@ function rolling(rotation: Rotation, successor: Successor, facts: Facts): Move |
     if (waves.length > 0) return startWave(rotation, facts, track, waves, 0)
   } else if (rollout.wave < rollout.waves.length) {
     return nextWave(rotation, rollout, facts, track)
+  } else if (isWatched(rotation, rollout, facts)) {
+    return undefined
   }
   const leave = leavesLostBehind(rotation, track)
   const told = rollout?.waves.flat() ?? []

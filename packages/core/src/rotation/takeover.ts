@@ -149,7 +149,8 @@ export function startRevocation(rotation: Rotation, retirement: Retirement, fact
   const { plan, successor } = rotation
   const { generation } = retirement
   const mode = modeFor(rotation, generation)
-  const urgent = mode !== 'rotate'
+  // What was cut at its cap has sessions left, which end with it as in an emergency.
+  const urgent = mode !== 'rotate' || retirement.cut === true
   // In a routine rotation contrary effects have waited for older leases; an emergency does not wait, and comes again.
   const lateUntil = urgent ? facts.leasedUntil : 0
   const rounds = plan.direction === 'inbound' ? 0 : lateUntil > facts.now ? 2 : 1

@@ -102,7 +102,7 @@ export function memoryLedger({ clock }: { clock: () => number }) {
       nodes.createJoinToken(tables, request),
     fleet: {
       redeemJoinToken: async (node: string, token: string) => nodes.redeemJoinToken(tables, node, token),
-      openSession: async (session: { node: string; boot: string; instance: string }) =>
+      openSession: async (session: Parameters<typeof nodes.openSession>[1] & { boot: string }) =>
         nodes.openSession(tables, session),
       closeSession: async (node: string, session: number) => nodes.closeSession(tables, node, session),
       desiredStates: async (names: string[]) => nodes.desiredStates(tables, names),

@@ -1,4 +1,11 @@
-import { type DesiredState, type Nack, RekeyError, type UsageMessage, WATCHED_MAX } from '@rekey/contracts'
+import {
+  type DesiredState,
+  type Nack,
+  type NodeManifest,
+  RekeyError,
+  type UsageMessage,
+  WATCHED_MAX,
+} from '@rekey/contracts'
 import { desired, leavesLostBehind, rolloutsOf } from '@rekey/core'
 import { append } from './journal.ts'
 import { credentialRow, submit } from './submit.ts'
@@ -16,6 +23,8 @@ export type VerifiedAck = {
   proved: number[]
   refusals: { generation: number; tried: 'accepted' | 'refused' | 'unknown' }[]
 }
+
+type UsageReport = UsageMessage['generations'][number]
 
 function credentialsOf(tables: Tables, node: string): CredentialRow[] {
   const workload = tables.nodes.get(node)?.workload
@@ -69,6 +78,7 @@ export function redeemJoinToken(tables: Tables, node: string, token: string) {
       session: (before?.session ?? -1) + 1,
       instance: before?.instance ?? null,
       heardAt: before?.heardAt ?? null,
+      labels: before?.labels ?? {},
     })
     const credentials = credentialsOf(tables, node)
     for (const { name, openRotation, current, revision } of credentials) {
@@ -164,15 +174,18 @@ function lose(tables: Tables, nodes: string[]): void {
 }
 
 /** A new session knows nothing: what an older one proved does not count any more. */
-export function openSession(tables: Tables, { node, instance }: { node: string; instance: string }) {
+export function openSession(
+  tables: Tables,
+  { node, instance, labels = {}, adapters = [] }: { node: string; instance: string } & NodeManifest,
+) {
   return tables.transaction(() => {
     const row = tables.nodes.get(node)
     if (!row || row.state === 'gone')
       throw new RekeyError('permission_denied', `node ${node} is not enrolled, or was declared gone`)
     const session = row.session + 1
-    tables.nodes.put(node, { ...row, session, instance, state: 'live', heardAt: tables.clock() })
+    tables.nodes.put(node, { ...row, session, instance, labels, state: 'live', heardAt: tables.clock() })
     for (const { name } of credentialsOf(tables, node))
-      change(tables, node, name, { provedRevision: 0, proved: [] })
+      change(tables, node, name, { provedRevision: 0, proved: [], ...declared(adapters, name) })
     return { session, desired: desiredStates(tables, [node]).get(node) ?? [] }
   })
 }
@@ -255,14 +268,52 @@ export function recordUsage(tables: Tables, reports: (UsageMessage & { node: str
   for (const { node, credential, session, generations } of reports) {
     const placement = tables.placements.get(placementKey(node, credential))
     if (!placement || tables.nodes.get(node)?.session !== session) continue
-    const usage = generations.map(({ generation, inFlight, lastUseAgeMs, requests }): Usage => {
-      const before = placement.usage.find((u) => u.generation === generation)?.lastUsedAt ?? null
-      const said = lastUseAgeMs === null ? null : Math.round(now - lastUseAgeMs)
-      const lastUsedAt = said === null || before === null ? (said ?? before) : Math.max(said, before)
-      return { generation, inFlight, requests, lastUsedAt }
+    const usage = generations.map((said): Usage => {
+      const known = placement.usage.find((u) => u.generation === said.generation)
+      return { ...used(said, known, now), ...answered(said, known, placement.reportedAt, now) }
     })
     tables.transaction(() => change(tables, node, credential, { usage, reportedAt: now }))
   }
+}
+
+function used(
+  { generation, inFlight, requests, lastUseAgeMs }: UsageReport,
+  known: Usage | undefined,
+  now: number,
+) {
+  const before = known?.lastUsedAt ?? null
+  const said = lastUseAgeMs === null ? null : Math.round(now - lastUseAgeMs)
+  const lastUsedAt = said === null || before === null ? (said ?? before) : Math.max(said, before)
+  return { generation, inFlight, requests, lastUsedAt }
+}
+
+const RECENT_MS = 30_000
+
+/** What was answered lately: what came since the last report, and what was known then, weighed down by its age. */
+function answered(
+  { requests, failures }: UsageReport,
+  known: Usage | undefined,
+  reportedAt: number | null,
+  now: number,
+): Pick<Usage, 'failures' | 'recent'> {
+  if (failures === undefined) return {}
+  const kept = reportedAt === null ? 0 : Math.exp(-Math.min(100, (now - reportedAt) / RECENT_MS))
+  const isUnknown = reportedAt === null || (known !== undefined && known.failures === undefined)
+  const sum = (before: number | undefined, is: number, was: number | undefined) =>
+    Math.round(((before ?? 0) * kept + (isUnknown ? 0 : Math.max(0, is - (was ?? 0)))) * 100) / 100
+  const recent = {
+    requests: sum(known?.recent?.requests, requests, known?.requests),
+    failures: sum(known?.recent?.failures, failures, known?.failures),
+  }
+  return { failures, recent }
+}
+
+function declared(
+  adapters: NonNullable<NodeManifest['adapters']>,
+  credential: string,
+): Pick<PlacementRow, 'cacheMs' | 'longestMs'> {
+  const { cacheMs, longestMs } = adapters.find((adapter) => adapter.credential === credential) ?? {}
+  return { ...(cacheMs !== undefined && { cacheMs }), ...(longestMs !== undefined && { longestMs }) }
 }
 
 /** A node that was taken for lost is heard in its session, so it was not. */

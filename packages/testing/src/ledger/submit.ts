@@ -143,6 +143,9 @@ function members(tables: Tables, credential: string, now: number): Member[] {
       accepts: placement.proved,
       reportedAt: placement.reportedAt,
       usage: placement.usage,
+      labels: node.labels,
+      ...(placement.cacheMs !== undefined && { cacheMs: placement.cacheMs }),
+      ...(placement.longestMs !== undefined && { longestMs: placement.longestMs }),
     })
   }
   return found.sort((a, b) => (a.node < b.node ? -1 : 1))

@@ -47,9 +47,17 @@ export type NodeRow = {
   session: number
   instance: string | null
   heardAt: number | null
+  labels: Record<string, string>
 }
 
-export type Usage = { generation: number; inFlight: number; requests: number; lastUsedAt: number | null }
+export type Usage = {
+  generation: number
+  inFlight: number
+  requests: number
+  lastUsedAt: number | null
+  failures?: number
+  recent?: { requests: number; failures: number }
+}
 
 export type PlacementRow = {
   node: string
@@ -63,6 +71,8 @@ export type PlacementRow = {
   usage: Usage[]
   reportedAt: number | null
   excusedUntil: number
+  cacheMs?: number
+  longestMs?: number
 }
 
 export type JoinTokenRow = { node: string; workload: string; expiresAt: number; isUsed: boolean }

@@ -12,6 +12,7 @@ const KeyUse = z.object({
   inFlight: z.number(),
   lastUseAgeMs: z.number().nullable(),
   requests: z.number(),
+  failures: z.number().optional(),
 })
 const AddressUse = z.object({
   keyId: z.string(),

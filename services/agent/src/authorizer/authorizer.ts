@@ -21,7 +21,7 @@ export async function startAuthorizer(config: AuthorizerConfig, log: Log): Promi
   const keys = await Keys.load(config.keysFile)
   const uses = new Uses({ longestMs: config.longestMs, now: () => performance.now() })
   uses.assume(keys.accepted())
-  const ends = await hearEnds(config.ends, (request, keyId) => uses.ended(request, keyId))
+  const ends = await hearEnds(config.ends, ({ request, keyId, status }) => uses.ended(request, keyId, status))
   const admin = adminServer(keys, uses, log)
   const questions = questionServer(keys, uses)
   await listenOn(admin, config.adminSocket, ADMIN_MODE)

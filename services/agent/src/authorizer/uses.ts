@@ -8,9 +8,17 @@ type Counter = Use & {
   inFlight: number
   /** Until then a request may run with this key that this process does not know. */
   assumedUntil: number
+  failures: number
 }
 
-export type KeyUse = { keyId: string; inFlight: number; lastUseAgeMs: number | null; requests: number }
+export type KeyUse = {
+  keyId: string
+  inFlight: number
+  lastUseAgeMs: number | null
+  requests: number
+  /** Of them, those that ended with a 5xx; absent: nobody says how they end. */
+  failures?: number
+}
 export type AddressUse = { keyId: string; address: string; requests: number; lastUseAgeMs: number }
 
 export type UsesOptions = {
@@ -40,6 +48,7 @@ export class Uses {
   readonly #running = new Map<string, { keyId: string; beganAt: number }>()
   readonly #clients: LruMap<UseBy>
   readonly #knocks: LruMap<UseBy>
+  #hearsStatus = false
 
   constructor(options: UsesOptions) {
     this.#options = { inFlightMax: IN_FLIGHT_MAX, addressesMax: ADDRESSES_MAX, ...options }
@@ -72,8 +81,12 @@ export class Uses {
   }
 
   /** Also of a request that is not known any more, because it took too long or began before us: it was a use until now. */
-  ended(request: string, keyId: string | undefined): void {
-    const counter = this.#end(request) ?? (keyId === undefined ? undefined : this.#keys.get(keyId))
+  ended(request: string, keyId: string | undefined, status?: number): void {
+    this.#hearsStatus ||= status !== undefined
+    const known = this.#end(request)
+    // Of two who hear of it, the one who let it in counts it.
+    if (known && status !== undefined && status >= 500) known.failures += 1
+    const counter = known ?? (keyId === undefined ? undefined : this.#keys.get(keyId))
     if (counter) counter.lastAt = this.#options.now()
   }
 
@@ -92,10 +105,11 @@ export class Uses {
     const now = this.#options.now()
     return [...keyIds].map((keyId) => {
       const counter = this.#keys.get(keyId)
-      if (!counter) return { keyId, inFlight: 0, lastUseAgeMs: null, requests: 0 }
+      const failed = this.#hearsStatus ? { failures: counter?.failures ?? 0 } : {}
+      if (!counter) return { keyId, inFlight: 0, lastUseAgeMs: null, requests: 0, ...failed }
       const { inFlight, assumedUntil, requests, lastAt } = counter
       const lastUseAgeMs = Number.isFinite(lastAt) ? Math.max(0, Math.round(now - lastAt)) : null
-      return { keyId, inFlight: inFlight + (assumedUntil > now ? 1 : 0), lastUseAgeMs, requests }
+      return { keyId, inFlight: inFlight + (assumedUntil > now ? 1 : 0), lastUseAgeMs, requests, ...failed }
     })
   }
 
@@ -105,7 +119,7 @@ export class Uses {
   #counter(keyId: string): Counter {
     let counter = this.#keys.get(keyId)
     if (!counter) {
-      counter = { inFlight: 0, requests: 0, lastAt: -Infinity, assumedUntil: -Infinity }
+      counter = { inFlight: 0, requests: 0, failures: 0, lastAt: -Infinity, assumedUntil: -Infinity }
       this.#keys.set(keyId, counter)
       if (this.#keys.size > COUNTERS_MAX) this.#forgetIdle()
     }

@@ -25,6 +25,24 @@ describe('a key', () => {
     expect(only(uses)).toMatchObject({ inFlight: 0, lastUseAgeMs: 50, requests: 1 })
   })
 
+  test('failed where it ended with a 5xx, once, by whoever let it in; where nobody says how, nothing is said', () => {
+    const uses = usesOf()
+    uses.began('r0', 'chat.g1', undefined)
+    uses.ended('r0', 'chat.g1')
+    expect(only(uses)).not.toHaveProperty('failures')
+    for (const [request, status] of [
+      ['r1', 502],
+      ['r2', 200],
+      ['r3', 404],
+    ] as const) {
+      uses.began(request, 'chat.g1', undefined)
+      uses.ended(request, 'chat.g1', status)
+    }
+    // The other authorizer let this one in.
+    uses.ended('r4', 'chat.g1', 502)
+    expect(only(uses)).toMatchObject({ requests: 4, failures: 1 })
+  })
+
   test('one request that asks twice is one in flight', () => {
     const uses = usesOf()
     uses.began('r1', 'chat.g1', '10.0.0.7')

@@ -40,6 +40,8 @@ const Rotation = z.object({
   closedAt: z.string().nullable(),
 })
 
+const DrainTerm = z.object({ ms: z.number(), why: z.string() })
+
 const RotationDetail = Rotation.extend({
   waitsFor: z.array(z.string()),
   waves: z.array(
@@ -48,8 +50,16 @@ const RotationDetail = Rotation.extend({
       wave: z.number().int(),
       of: z.number().int(),
       nodes: z.array(z.string()),
+      watchedUntil: z
+        .number()
+        .nullable()
+        .describe('It is proved, and its nodes are watched until then (milliseconds since the epoch)'),
     }),
   ),
+  drain: z
+    .array(DrainTerm)
+    .describe('What bounds its drain from below, the longest first: that one dominates'),
+  longestRequest: DrainTerm.nullable().describe('The longest request that a node declares'),
   nodes: z.array(
     z.object({
       node: z.string(),
@@ -65,9 +75,16 @@ const RotationDetail = Rotation.extend({
           inFlight: z.number().int(),
           lastUsedAt: z.number().nullable(),
           requests: z.number(),
+          failures: z.number().optional(),
+          recent: z
+            .object({ requests: z.number(), failures: z.number() })
+            .optional()
+            .describe('About the last half minute: a rotation brakes by it'),
         }),
       ),
       reportedAt: z.string().nullable(),
+      labels: z.record(z.string(), z.string()),
+      adapter: z.object({ kind: z.string(), disruption: z.string() }).nullable(),
     }),
   ),
   effects: z.array(

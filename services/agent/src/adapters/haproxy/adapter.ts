@@ -54,8 +54,9 @@ export function haproxyAdapter(config: HaproxyConfig): NodeAdapter {
       for (const row of parseTable(answer)) {
         const generation = generationOf(row.keyId, credential)
         if (generation === undefined) continue
-        const { inFlight, requests } = row
-        usages.push({ generation, inFlight, lastUseAgeMs: lastUseAgeMs(row), requests })
+        const { inFlight, requests, failures } = row
+        const counted = failures === undefined ? {} : { failures }
+        usages.push({ generation, inFlight, lastUseAgeMs: lastUseAgeMs(row), requests, ...counted })
       }
       return usages
     },

@@ -30,9 +30,16 @@ export function parseMapText(text: string): Map<string, string> {
   return entries
 }
 
-export type KeyCounters = { keyId: string; inFlight: number; expiresInMs: number; requests: number }
+export type KeyCounters = {
+  keyId: string
+  inFlight: number
+  expiresInMs: number
+  requests: number
+  /** Undefined: the table does not store `http_fail_cnt`. */
+  failures: number | undefined
+}
 
-/** `show table`: lines of `0x…: key=K use=N exp=MS … http_req_cnt=N …`. Lines that do not fit are skipped. */
+/** `show table`: lines of `0x…: key=K use=N exp=MS … http_req_cnt=N http_fail_cnt=N …`. Lines that do not fit are skipped. */
 export function parseTable(answer: string): KeyCounters[] {
   const rows: KeyCounters[] = []
   for (const line of answer.split('\n')) {
@@ -47,7 +54,10 @@ export function parseTable(answer: string): KeyCounters[] {
       expiresInMs: Number(fields.get('exp')),
       requests: Number(fields.get('http_req_cnt')),
     }
-    if (keyId !== undefined && Object.values(row).every(Number.isFinite)) rows.push({ keyId, ...row })
+    const failed = fields.get('http_fail_cnt')
+    const failures = failed === undefined ? undefined : Number(failed)
+    if (keyId !== undefined && Object.values(row).every(Number.isFinite))
+      rows.push({ keyId, ...row, failures })
   }
   return rows
 }

@@ -12,7 +12,7 @@ import {
 // Answers as HAProxy 2.6 gave them.
 const TABLE = `# table: st_keys, type: string, size:10240, used:2
 0x7f59d8046878: key=chat.g1 use=1 exp=2073598863 gpc0=0 http_req_cnt=3 http_req_rate(60000)=3
-0x7f59d8046999: key=chat.g2 use=0 exp=2073595735 gpc0=0 http_req_cnt=120 http_req_rate(60000)=0
+0x7f59d8046999: key=chat.g2 use=0 exp=2073595735 gpc0=0 http_req_cnt=120 http_fail_cnt=7 http_req_rate(60000)=0
 
 `
 
@@ -24,8 +24,8 @@ describe('answers of HAProxy', () => {
 
   test('a table gives counters by key id', () => {
     expect(parseTable(TABLE)).toEqual([
-      { keyId: 'chat.g1', inFlight: 1, expiresInMs: 2073598863, requests: 3 },
-      { keyId: 'chat.g2', inFlight: 0, expiresInMs: 2073595735, requests: 120 },
+      { keyId: 'chat.g1', inFlight: 1, expiresInMs: 2073598863, requests: 3, failures: undefined },
+      { keyId: 'chat.g2', inFlight: 0, expiresInMs: 2073595735, requests: 120, failures: 7 },
     ])
   })
 

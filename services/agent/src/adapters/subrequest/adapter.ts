@@ -85,7 +85,9 @@ const youngest = (a: number | null, b: number | null) => (a === null ? b : b ===
 
 function sumByKey(reports: UsesReport['keys'][], credential: string): Usage[] {
   const sums = new Map<number, Usage>()
-  for (const { keyId, inFlight, requests, lastUseAgeMs } of reports.flat()) {
+  // One that has just started has heard of no end yet.
+  const isCounted = reports.flat().some(({ failures }) => failures !== undefined)
+  for (const { keyId, inFlight, requests, lastUseAgeMs, failures = 0 } of reports.flat()) {
     const generation = generationOf(keyId, credential)
     if (generation === undefined) continue
     const other = sums.get(generation)
@@ -94,6 +96,7 @@ function sumByKey(reports: UsesReport['keys'][], credential: string): Usage[] {
       inFlight: inFlight + (other?.inFlight ?? 0),
       lastUseAgeMs: youngest(lastUseAgeMs, other?.lastUseAgeMs ?? null),
       requests: requests + (other?.requests ?? 0),
+      ...(isCounted && { failures: failures + (other?.failures ?? 0) }),
     })
   }
   return [...sums.values()]

@@ -1,0 +1,84 @@
+import { brakeLook } from './asks.ts'
+import { isPaused, placeHold } from './holds.ts'
+import type { Answers, Facts, Member } from './inputs.ts'
+import type { Move } from './rollout.ts'
+import { isUp, type Rotation } from './state.ts'
+import { abandon, hasWayBack } from './takeover.ts'
+
+const NOTHING: Move = { events: [], effects: [] }
+
+/** How often nodes' answers are looked at, and how often while people are awaited. */
+const LOOK_MS = 1_000
+const LOOK_HELD_MS = 30_000
+/** How many nodes are named. */
+const NAMED = 3
+
+/** A routine rotation that brakes, from when nodes are told of the successor until all of them refuse what it replaces. */
+export function isBraked({ mode, plan, successor, retirements, base }: Rotation): boolean {
+  if (mode !== 'rotate' || !plan.brake || !successor || successor.step === 'abandoned') return false
+  const last = retirements.find((r) => r.generation === base)?.step
+  return last !== 'proving' && last !== 'dead'
+}
+
+/** Looks again and again, because errors come without an input of their own. */
+export function lookAtAnswers(rotation: Rotation, { now }: Facts): Move {
+  if (!isBraked(rotation)) return NOTHING
+  const next = now + (isPaused(rotation) ? LOOK_HELD_MS : LOOK_MS)
+  return { events: [], effects: [brakeLook(rotation, next)] }
+}
+
+/**
+ * Too many requests fail on nodes that were told: goes back where the policy says so and there is a way back, else it waits
+ * for people. Errors alone count, and not refusals: anybody can send a key that is none.
+ */
+export function brake(rotation: Rotation, facts: Facts): Move | undefined {
+  const { plan, successor, id } = rotation
+  if (!plan.brake || !successor || !isUp(successor) || !isBraked(rotation)) return undefined
+  const detail = tooManyFail(toldOf(rotation, facts.members), plan.brake, facts.now - plan.evidenceMs)
+  if (detail === undefined) return undefined
+  const isRefused = rotation.retirements.some((r) => r.step === 'revoking')
+  // What is adopted has none before it.
+  if (plan.brake.action === 'rollback' && !isRefused && hasWayBack(rotation))
+    return abandon(rotation, { reason: detail, actor: 'rekey', superseded: false }, facts)
+  const events = placeHold(rotation, { reason: 'error_rate', about: id, detail, at: facts.now })
+  return events.length > 0 ? { events, effects: [] } : undefined
+}
+
+/** Nodes that were told of the successor, or, later, to refuse what it replaces. */
+function toldOf({ successor, retirements }: Rotation, members: Member[]): Member[] {
+  const narrowing = retirements.find((r) => r.step === 'revoking')?.rollout
+  const rollout = successor?.step === 'rolling' ? successor.rollout : narrowing
+  if (!rollout) return successor?.step === 'rolling' ? [] : members
+  const { waves, wave, watchedUntil } = rollout
+  const told = new Set(waves.slice(0, watchedUntil === undefined ? wave + 1 : wave).flat())
+  return members.filter(({ node }) => told.has(node))
+}
+
+function tooManyFail(
+  told: Member[],
+  { share, requests }: { share: number; requests: number },
+  since: number,
+): string | undefined {
+  const seen = told
+    .filter(({ reportedAt }) => reportedAt !== null && reportedAt >= since)
+    .map(({ node, usage }) => ({ node, ...sum(usage.flatMap(({ recent }) => recent ?? [])) }))
+  const all = sum(seen)
+  // What is left of an old failure is less than one.
+  const failures = Math.round(all.failures)
+  if (all.requests < requests || failures === 0 || failures <= all.requests * share) return undefined
+  const worst = seen
+    .filter(({ failures }) => failures > 0)
+    .sort((a, b) => b.failures - a.failures)
+    .map(({ node, ...one }) => `${node} (${said(one)})`)
+  const more = worst.length > NAMED ? ` and ${worst.length - NAMED} more` : ''
+  return `${said(all)} requests of the last half minute failed, on ${worst.slice(0, NAMED).join(', ')}${more}`
+}
+
+const said = ({ requests, failures }: Answers) => `${Math.round(failures)} of ${Math.round(requests)}`
+
+function sum(some: Answers[]): Answers {
+  return {
+    requests: some.reduce((total, one) => total + one.requests, 0),
+    failures: some.reduce((total, one) => total + one.failures, 0),
+  }
+}
