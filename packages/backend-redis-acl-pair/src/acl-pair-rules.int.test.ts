@@ -1,9 +1,11 @@
+import { readFile } from 'node:fs/promises'
 import { Secret } from '@rekey/contracts'
 import { call, safeErrorOf } from '@rekey/testing'
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
 import { givenRedisAclPair, type RedisPairUnderTest } from '../test/given-redis-acl-pair.ts'
 import { tryRedisLogin } from './index.ts'
 import { digestOf, strongLoginOf } from './login.ts'
+import { FRESH_MARK } from './mark.ts'
 
 let given: RedisPairUnderTest
 beforeEach(async () => {
@@ -220,4 +222,9 @@ test('sessions of an ended generation are gone before its user serves another on
   await installed(3)
   expect(await another.sessions(3, call('sessions'))).toBe(0)
   await expect(left.leave()).rejects.toThrow()
+})
+
+test('the mark that the guide gives to users is the fresh one', async () => {
+  const guide = new URL('../../../docs/guides/redis-login.md', import.meta.url)
+  expect(await readFile(guide, 'utf8')).toContain(`MARK=${FRESH_MARK}\n`)
 })

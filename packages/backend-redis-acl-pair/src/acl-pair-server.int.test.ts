@@ -1,7 +1,9 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Secret } from '@rekey/contracts'
-import { type Stack, startStack } from '@rekey/local'
+import { freePort, prepareRedis, type Stack, startStack } from '@rekey/local'
 import { call, safeErrorOf } from '@rekey/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { givenRedisAclPair, type RedisPairUnderTest } from '../test/given-redis-acl-pair.ts'
@@ -79,6 +81,51 @@ describe('users cannot be saved', () => {
     await own.servers.redis.kill()
     await own.servers.redis.start()
     expect(await tried(one)).toBe('refused')
+  })
+})
+
+describe('another server, without an aclfile', () => {
+  let stop: () => Promise<unknown>
+  let other: string
+  beforeEach(async () => {
+    const port = await freePort()
+    const place = ['--port', String(port), '--bind', '127.0.0.1', '--dir', own.dir, '--save', '']
+    const child = spawn(await prepareRedis(() => {}), place, { stdio: ['ignore', 'pipe', 'ignore'] })
+    const exited = once(child, 'exit')
+    stop = () => {
+      child.kill('SIGKILL')
+      return exited
+    }
+    for await (const line of child.stdout.setEncoding('utf8'))
+      if (String(line).includes('Ready to accept connections')) break
+    other = `redis://127.0.0.1:${port}`
+  })
+  afterEach(() => stop())
+
+  test('it is said that users would be lost, and with aclFile false they are not saved', async () => {
+    const unsaved = await givenRedisAclPair(other)
+    const make = async () => unsaved.another.make(1, call('m'))
+    expect(await safeErrorOf(make())).toMatchObject({
+      code: 'invalid_configuration',
+      message: expect.stringMatching(/no aclfile.*aclFile: false/),
+    })
+    await unsaved.close()
+    const kept = await givenRedisAclPair(other, { aclFile: false })
+    expect(await kept.tried(await kept.installed(1))).toBe('accepted')
+    await kept.close()
+  })
+
+  test('an endpoint that leads there, and not to the server of the connection, is said to', async () => {
+    const authority = given.leadingTo(other)
+    const value = await made(1)
+    const install = authority.install({ generation: 1, keyId: 'k', value }, call('i'))
+    expect(await safeErrorOf(install, value)).toMatchObject({
+      code: 'foreign_writer',
+      message: expect.stringMatching(/another server than the one of the connection/),
+    })
+    // As a rollback does it.
+    await authority.revoke(1, call('r'))
+    expect(await given.tried(value)).toBe('refused')
   })
 })
 

@@ -26,6 +26,8 @@ export type RedisPairUnderTest = AuthorityUnderTest & {
   session(value: Secret): Promise<{ leave(): Promise<void> }>
   /** What the server shows of a user: `on` or `off`, and how many passwords beside the mark. */
   shown(user: string): Promise<string>
+  /** The same users and the same manager, with endpoints that lead to another server. */
+  leadingTo(url: string): RedisAclPairAuthority
   /** Takes the users away. */
   close(): Promise<void>
 }
@@ -50,12 +52,12 @@ export async function givenRedisAclPair(
   )
   const sent: Buffer[] = []
   const proxy = await startTcpFaultProxy(place, (bytes) => sent.push(bytes))
-  const at = (port: number) =>
+  const at = (port: number, endpoint = `redis://${place.host}:${port}`) =>
     redisAclPairAuthority(
       {
         pair,
         connection: 'kit',
-        endpoints: [{ name: 'primary', url: `redis://${place.host}:${port}` }],
+        endpoints: [{ name: 'primary', url: endpoint }],
         aclFile,
       },
       { connection: () => secretOf({ username: manager, password, ...place, port }) },
@@ -75,6 +77,7 @@ export async function givenRedisAclPair(
       const login = loginOf(value)
       await admin(['ACL', 'SETUSER', login?.username ?? '', 'on', `>${login?.password}`])
     },
+    leadingTo: (endpoint) => at(place.port, endpoint),
     async installed(generation) {
       const value = await another.make(generation, call('make'))
       await another.install({ generation, keyId: `key-${generation}`, value }, call('install'))
