@@ -27,6 +27,7 @@ export class Batch<T> {
   #timer: NodeJS.Timeout | undefined
   #writing: Promise<void> | undefined
   #lastAt = Number.NEGATIVE_INFINITY
+  #lastWriteMs = 0
 
   constructor(options: BatchOptions<T>) {
     this.#options = options
@@ -41,7 +42,12 @@ export class Batch<T> {
     const isAlone = performance.now() - this.#lastAt > flushMs
     this.#lastAt = performance.now()
     if (this.#waiting.size >= itemsMax) void this.flush()
-    else this.#timer ??= setTimeout(() => void this.flush(), isAlone ? promptMs : flushMs)
+    // In a stream, waiting as long as a write takes: what costs most of a write is often the same for few items and for many.
+    else
+      this.#timer ??= setTimeout(
+        () => void this.flush(),
+        isAlone ? promptMs : Math.max(flushMs, this.#lastWriteMs),
+      )
   }
 
   /** Writes everything that waits; resolves when it is written or given up. */
@@ -58,7 +64,9 @@ export class Batch<T> {
     while (this.#waiting.size > 0) {
       const entries = [...this.#waiting].slice(0, this.#options.itemsMax)
       for (const [key] of entries) this.#waiting.delete(key)
+      const began = performance.now()
       await this.#write(entries.map(([, item]) => item))
+      this.#lastWriteMs = performance.now() - began
     }
   }
 

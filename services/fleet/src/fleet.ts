@@ -80,7 +80,7 @@ export class Fleet {
       flushMs: 20,
       // A canary answers alone, and everybody waits for it.
       promptMs: 1,
-      itemsMax: 100,
+      itemsMax: 500,
       write: (acks) => ledger.recordAcks(acks),
       keyOf: (ack) => `${ack.node} ${ack.credential}`,
       onLost,
