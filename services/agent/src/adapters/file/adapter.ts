@@ -29,11 +29,11 @@ export const FileConfig = z
     /** Answers 2xx to an accepted key and 401 or 403 to any other. Without it or `probe` nothing can be tried. */
     probeUrl: z.url({ protocol: /^https?$/ }).optional(),
     /**
-     * How a value is tried that needs no address: `postgres` logs in where it says, `aws` asks who it is. `approle` logs into
+     * How a value is tried that needs no address: `postgres` and `redis` log in where it says, `aws` asks who it is. `approle` logs into
      * Vault with it as the role that `appRole` names. `mtls` presents a certificate to the server that `mtls` names, and `shown`
      * looks which one the software at the address in `shown` shows.
      */
-    probe: z.enum(['postgres', 'aws', 'approle', 'mtls', 'shown']).optional(),
+    probe: z.enum(['postgres', 'redis', 'aws', 'approle', 'mtls', 'shown']).optional(),
     appRole: z
       .strictObject({
         addr: z.url({ protocol: /^https?$/ }),
@@ -79,6 +79,12 @@ function trialOf({
 }: FileConfig): ((value: Secret) => Promise<Probe>) | undefined {
   if (probe === 'postgres') return (value) => postgresTry(value, TRY_MS)
   if (probe === 'aws') return (value) => awsTry(value, TRY_MS)
+  if (probe === 'redis')
+    return async (value) => {
+      // Loaded where it is used: most nodes have no business with Redis.
+      const { tryRedisLogin } = await import('@rekey/backend-redis-acl-pair')
+      return tryRedisLogin(value, AbortSignal.timeout(TRY_MS))
+    }
   if (appRole)
     return async (value) => {
       // Loaded where it is used: most nodes have no business with a Vault of their own.
