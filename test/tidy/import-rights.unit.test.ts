@@ -20,6 +20,7 @@ const PACKAGES: Record<string, { may: string[]; types?: string[] }> = {
   'backend-vault': { may: ['contracts'] },
   'backend-aws': { may: ['contracts'] },
   'backend-postgres': { may: ['contracts'] },
+  'backend-redis-acl-pair': { may: ['contracts'] },
   cli: { may: ['contracts', 'core', 'events', 'policy'], types: ['ledger'] },
 }
 

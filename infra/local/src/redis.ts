@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { arch, platform } from 'node:os'
 import { join } from 'node:path'
@@ -30,12 +30,16 @@ export async function redisServer(
   const port = await ports('redis')
   const data = join(dir, 'data', 'redis')
   await mkdir(data, { recursive: true })
+  // Empty: only its default user, who needs no password. Users that tests make are saved here.
+  const users = join(data, 'users.acl')
+  await writeFile(users, '')
   const server = nativeServer({
     name: 'redis',
     dir,
     command: binary,
     args: [
       ...['--port', String(port), '--bind', '127.0.0.1', '--dir', data, '--save', ''],
+      ...['--aclfile', users],
       // BullMQ refuses to work on a server that may evict its keys.
       ...['--appendonly', 'yes', '--appendfsync', 'everysec', '--maxmemory-policy', 'noeviction'],
     ],

@@ -1,3 +1,4 @@
+export { accessKeyIn } from './access-key.ts'
 export { connectSecretsManager, type SecretsManager } from './client.ts'
 export type { AwsConnection } from './connection.ts'
 export { connectIam, type Iam } from './iam.ts'

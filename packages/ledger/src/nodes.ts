@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { type CredentialSpec, type Nack, RekeyError, WATCHED_MAX } from '@rekey/contracts'
-import { desired, leavesLostBehind, rolloutsOf } from '@rekey/core'
+import { desired, endsAnAttempt, leavesLostBehind, rolloutsOf } from '@rekey/core'
 import { recordClients } from './clients.ts'
 import { clock, type Database, type Queryable } from './database.ts'
 import type { FleetLedger, JoinedNode, NodeOrder, VerifiedAck } from './fleet-ledger.ts'
@@ -348,8 +348,12 @@ async function waveProved(db: Database, credential: string, revision: number): P
   }
 }
 
+/** What so many nodes of a wave have said of a trouble that passes is said: a decision for each of thousands would hold everything up. */
+const SAID_ENOUGH = 20
+
 async function recordNacks(db: Database, nacks: (Nack & { node: string })[]): Promise<void> {
   for (const nack of nacks) {
+    if (!(await isNews(db, nack))) continue
     const { node, credential, revision, session, generation, reason, detail } = nack
     await db.transaction(async (tx) => {
       const row = await lockCredential(tx, credential)
@@ -366,4 +370,26 @@ async function recordNacks(db: Database, nacks: (Nack & { node: string })[]): Pr
       await submitIn(tx, row.open_rotation, input, `node/${node}`, row)
     })
   }
+}
+
+/** False: it is late, was said before, or adds nothing to what others say. The last of these is written, and decides nothing. */
+async function isNews(
+  db: Database,
+  { node, credential, revision, session, generation, reason, detail }: Nack & { node: string },
+): Promise<boolean> {
+  const { rows } = await db.pool.query(
+    `select (select count(*) from (
+       select from placement o where o.credential = $2 and o.revision = $3 and o.nack is not null limit ${SAID_ENOUGH}) as said)::int as said
+     from placement p join node n on n.name = p.node
+     where p.node = $1 and p.credential = $2 and p.revision = $3 and n.session = $4 and n.state <> 'gone'
+       and p.nack ->> 'reason' is distinct from $5`,
+    [node, credential, revision, session, reason],
+  )
+  if (!rows[0]) return false
+  if (endsAnAttempt(reason) || rows[0].said < SAID_ENOUGH) return true
+  await db.pool.query(
+    'update placement set nack = $4 where node = $1 and credential = $2 and revision = $3',
+    [node, credential, revision, JSON.stringify({ reason, detail, generation })],
+  )
+  return false
 }

@@ -371,12 +371,7 @@ describe('what nodes say of themselves', () => {
       const adapters = [{ credential: 'key', kind: 'file', disruption: 'B' as const, cacheMs }]
       await ledger.fleet.openSession({ node, boot: 'b', instance: 'i', labels: { version }, adapters })
     }
-    await ledger.fireTimers('test')
-    for (const _store of ['vault', 'aws']) {
-      const [staged] = await ledger.takeWaiting(0)
-      const leased = staged && (await ledger.lease(staged.key, 'w', 5_000))
-      if (leased) await ledger.complete(leased, resultOf(leased), 'w')
-    }
+    await staged()
     const [first] = (await ledger.showRotation('key-g1')).waves
     expect(first?.nodes).toEqual(['n1', 'n3'])
     expect((await ledger.showRotation('key-g1')).drain[0]).toEqual({ ms: 90_000, why: 'n2 may hold it' })
@@ -415,6 +410,46 @@ describe('what nodes say of themselves', () => {
     expect(((await recent())?.requests ?? 0) - requests).toBeCloseTo(1, 0)
   })
 })
+
+test('what many nodes say of a trouble that passes is journalled of some, and what ends an attempt of any', async () => {
+  await configure({ waves: ['100%'] })
+  const sessions = new Map<string, number>()
+  for (let at = 1; at <= 24; at++) sessions.set(`n${at}`, await join(`n${at}`))
+  await staged()
+  const [wave] = (await ledger.showRotation('key-g1')).waves
+  expect(wave?.nodes).toHaveLength(24)
+  const nack = (node: string, reason: 'store_unreachable' | 'value_refused') => ({
+    type: 'nack' as const,
+    node,
+    credential: 'key',
+    revision: 1,
+    session: sessions.get(node) ?? 0,
+    generation: 1,
+    reason,
+    detail: 'so it is',
+  })
+  const journalled = async () =>
+    (await ledger.journal({ stream: 'rotation/key-g1' })).filter(({ type }) => type === 'NodeNacked').length
+  const all = [...sessions.keys()].map((node) => nack(node, 'store_unreachable'))
+  await ledger.fleet.recordNacks(all)
+  await ledger.fleet.recordNacks([...all, ...all])
+  expect(await journalled()).toBe(20)
+  const { nodes } = await ledger.showRotation('key-g1')
+  expect(nodes.filter((node) => node.nack?.reason === 'store_unreachable')).toHaveLength(24)
+  await ledger.fleet.recordNacks([nack('n24', 'value_refused')])
+  const types = (await ledger.journal({ stream: 'rotation/key-g1' })).map(({ type }) => type)
+  expect(types).toContain('SuccessorAbandoned')
+})
+
+/** The first value is in both stores. */
+async function staged(): Promise<void> {
+  await ledger.fireTimers('test')
+  for (const _store of ['vault', 'aws']) {
+    const [next] = await ledger.takeWaiting(0)
+    const leased = next && (await ledger.lease(next.key, 'w', 5_000))
+    if (leased) await ledger.complete(leased, resultOf(leased), 'w')
+  }
+}
 
 describe('a node that is silent or gone', () => {
   test("is named by an emergency's delivery until that is handed over, and by no routine one", async () => {

@@ -56,8 +56,8 @@ export async function startNodeAt<S extends NodeSoftware>(
     vault,
     dir,
     logs: () => agent?.lines ?? [],
-    start() {
-      agent = startProcess(AGENT, ['run', '--config', configFile])
+    start(env: Record<string, string> = {}) {
+      agent = startProcess(AGENT, ['run', '--config', configFile], env)
       return agent
     },
     kill: (signal: NodeJS.Signals = 'SIGKILL') => agent?.kill(signal),

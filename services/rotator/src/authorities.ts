@@ -1,5 +1,6 @@
 import { iamAccessKey, managedRotation } from '@rekey/backend-aws'
 import { postgresLoginServer, rolePairAuthority } from '@rekey/backend-postgres'
+import { redisAclPairAuthority } from '@rekey/backend-redis-acl-pair'
 import { appRoleSecretId, databaseDynamic, databaseStatic, pkiCertificate } from '@rekey/backend-vault'
 import { type Authority, type AuthoritySpec, RekeyError } from '@rekey/contracts'
 import type { Connections } from './connections.ts'
@@ -25,6 +26,8 @@ export function authoritiesOf(connections: Connections, actMs: number): Authorit
   return (spec, named, credential) => {
     const keyIds = mintedOnly(named, credential)
     switch (spec.kind) {
+      case 'redis-acl-pair':
+        return redisAclPairAuthority(spec, { connection: () => connections.file(spec.connection) })
       case 'nodes':
         return nodesAuthority(spec)
       case 'postgres-role-pair':

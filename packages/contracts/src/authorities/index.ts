@@ -4,6 +4,7 @@ import { awsManagedRotation } from './aws-managed-rotation.ts'
 import type { AuthorityDefinition } from './definition.ts'
 import { nodes } from './nodes.ts'
 import { postgresRolePair } from './postgres-role-pair.ts'
+import { redisAclPair } from './redis-acl-pair.ts'
 import { vaultAppRoleSecretId } from './vault-approle-secret-id.ts'
 import { vaultDatabaseDynamic } from './vault-database-dynamic.ts'
 import { vaultDatabaseStatic } from './vault-database-static.ts'
@@ -19,6 +20,7 @@ export const AUTHORITIES = [
   vaultDatabaseDynamic,
   vaultDatabaseStatic,
   vaultPkiCertificate,
+  redisAclPair,
 ] as const
 
 type Schemas<All extends readonly { schema: unknown }[]> = { [At in keyof All]: All[At]['schema'] }
@@ -45,6 +47,7 @@ export type { AwsManagedRotationSpec } from './aws-managed-rotation.ts'
 export type { AuthorityAbilities, AuthorityDefinition } from './definition.ts'
 export type { NodesAuthoritySpec } from './nodes.ts'
 export { type PostgresRolePairSpec, PostgresUrl } from './postgres-role-pair.ts'
+export type { RedisAclPairSpec } from './redis-acl-pair.ts'
 export { ROTATOR_VAULT, type VaultAppRoleSecretIdSpec } from './vault-approle-secret-id.ts'
 export type { VaultDatabaseDynamicSpec } from './vault-database-dynamic.ts'
 export type { VaultDatabaseStaticSpec } from './vault-database-static.ts'

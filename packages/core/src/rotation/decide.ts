@@ -116,6 +116,10 @@ function lookAtDrain(rotation: Rotation, generation: number, facts: Facts): Move
   }
 }
 
+/** It will not be otherwise at the next try: not for a store or a gateway that is away. */
+export const endsAnAttempt = (reason: string): boolean =>
+  reason === 'value_refused' || reason === 'below_floor' || reason === 'not_configured'
+
 function nodeNacked(rotation: Rotation, input: Extract<Input, { type: 'NodeNacked' }>, facts: Facts): Move {
   const rollout = rolloutsOf(rotation).find((r) => r.revision === input.revision)
   const wave = rollout?.waves[rollout.wave]
@@ -123,9 +127,9 @@ function nodeNacked(rotation: Rotation, input: Extract<Input, { type: 'NodeNacke
   const { node, reason, detail, revision, generation } = input
   if (rollout.nacks.some((n) => n.node === node && n.reason === reason)) return NOTHING
   const noted: RotationEvent = { type: 'NodeNacked', node, reason, detail, revision, generation }
-  const hopeless = reason === 'value_refused' || reason === 'below_floor' || reason === 'not_configured'
   // What a human stopped is not turned round by a node either: the deadline of the wave comes back to it.
-  if (!hopeless || !mayGiveUp(rotation) || isPaused(rotation)) return { events: [noted], effects: [] }
+  if (!endsAnAttempt(reason) || !mayGiveUp(rotation) || isPaused(rotation))
+    return { events: [noted], effects: [] }
   const why = `${node} cannot take generation ${rotation.successor?.generation}: ${reason}`
   const back = abandon(rotation, { reason: why, actor: 'rekey', superseded: false }, facts)
   return { events: [noted, ...back.events], effects: back.effects }

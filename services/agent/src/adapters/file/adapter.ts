@@ -2,6 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { type AcceptedValue, bundleParts, type Probe, type Secret } from '@rekey/contracts'
 import { readIfPresent, writeDurably } from '@rekey/runtime'
 import { z } from 'zod'
+import { afterChange, markerOf, markOf, perform, resolvedAfter } from '../after-change.ts'
+import { awsTry } from '../aws-try.ts'
 import { bearerTry } from '../bearer-try.ts'
 import { checkProbe, mtlsServer, resolvedServers, shownServer } from '../certificate-probe.ts'
 import { defineAdapter } from '../definition.ts'
@@ -10,6 +12,7 @@ import { mtlsTry } from '../mtls-try.ts'
 import type { NodeAdapter } from '../node-adapter.ts'
 import { postgresTry } from '../postgres-try.ts'
 import { ShownCertificate } from '../shown.ts'
+import { tryUntil } from '../try-until.ts'
 import { holdsPair, sweepPair, writePair } from './pair.ts'
 
 export const FileConfig = z
@@ -26,11 +29,11 @@ export const FileConfig = z
     /** Answers 2xx to an accepted key and 401 or 403 to any other. Without it or `probe` nothing can be tried. */
     probeUrl: z.url({ protocol: /^https?$/ }).optional(),
     /**
-     * How a value is tried that needs no address: `postgres` logs in where it says, `aws` asks who it is. `approle` logs into
+     * How a value is tried that needs no address: `postgres` and `redis` log in where it says, `aws` asks who it is. `approle` logs into
      * Vault with it as the role that `appRole` names. `mtls` presents a certificate to the server that `mtls` names, and `shown`
      * looks which one the software at the address in `shown` shows.
      */
-    probe: z.enum(['postgres', 'aws', 'approle', 'mtls', 'shown']).optional(),
+    probe: z.enum(['postgres', 'redis', 'aws', 'approle', 'mtls', 'shown']).optional(),
     appRole: z
       .strictObject({
         addr: z.url({ protocol: /^https?$/ }),
@@ -41,6 +44,8 @@ export const FileConfig = z
       .optional(),
     mtls: mtlsServer.optional(),
     shown: shownServer.optional(),
+    /** What makes software take up a file that it does not read again by itself: a signal to it, or a command. */
+    after: afterChange.optional(),
   })
   .superRefine(({ probe, appRole, mtls, shown }, context) => {
     const settings = [
@@ -73,15 +78,16 @@ function trialOf({
   mtls,
 }: FileConfig): ((value: Secret) => Promise<Probe>) | undefined {
   if (probe === 'postgres') return (value) => postgresTry(value, TRY_MS)
-  // Loaded where they are used: most nodes have no business with a cloud.
-  if (probe === 'aws')
+  if (probe === 'aws') return (value) => awsTry(value, TRY_MS)
+  if (probe === 'redis')
     return async (value) => {
-      const { tryAccessKeyValue } = await import('@rekey/backend-aws')
-      const region = process.env.AWS_REGION ?? 'us-east-1'
-      return (await tryAccessKeyValue(value, { region }, { signal: AbortSignal.timeout(TRY_MS) })).verdict
+      // Loaded where it is used: most nodes have no business with Redis.
+      const { tryRedisLogin } = await import('@rekey/backend-redis-acl-pair')
+      return tryRedisLogin(value, AbortSignal.timeout(TRY_MS))
     }
   if (appRole)
     return async (value) => {
+      // Loaded where it is used: most nodes have no business with a Vault of their own.
       const { anonymousVault, trySecretId } = await import('@rekey/backend-vault/reading')
       const vault = anonymousVault({ addr: appRole.addr })
       const roleId = async () => (await readFile(appRole.roleIdFile, 'utf8')).trim()
@@ -121,19 +127,44 @@ function filesOf({
   }
 }
 
-/** For software that reads its keys from a file and follows a rename. */
+/** The same, and the software is told of it. Whether it was is known after a crash, too. */
+function toldOf(config: FileConfig): ReturnType<typeof filesOf> {
+  const { path, format, after } = config
+  const files = filesOf(config)
+  if (!after) return files
+  const mark = markOf(path)
+  const contentFor = (accept: AcceptedValue[]) =>
+    format === 'tls' ? (latestOf(accept)?.value.reveal() ?? '') : contentOf(accept, format)
+  return {
+    holds: async (accept) => (await files.holds(accept)) && (await mark.isSet(contentFor(accept))),
+    async apply(accept) {
+      const content = contentFor(accept)
+      if (!(await files.holds(accept))) await mark.clear()
+      await files.apply(accept)
+      if (await mark.isSet(content)) return
+      await perform(after)
+      await mark.set(content)
+    },
+  }
+}
+
+/** For software that reads its keys from a file and follows a rename, or reads it again when it is told to. */
 export function fileAdapter(config: FileConfig): NodeAdapter {
   const shown = config.shown && new ShownCertificate(config.shown)
-  const tryIt = shown ? (value: Secret) => shown.try(value) : trialOf(config)
-  const files = filesOf(config)
+  const once = shown ? (value: Secret) => shown.try(value) : trialOf(config)
+  // Only that goes through the software: the others ask whoever verifies what it presents.
+  const untilTakenUp = config.after && config.probeUrl && once ? tryUntil(once) : undefined
+  const tryIt = untilTakenUp?.try ?? once
+  const files = toldOf(config)
   return {
     kind: 'file',
-    disruption: 'B',
+    disruption: config.after ? 'C' : 'B',
     canTry: tryIt !== undefined,
     ...files,
     async apply(accept) {
       await files.apply(accept)
       shown?.given(accept)
+      untilTakenUp?.given(accept)
     },
     async tryValue(value) {
       return tryIt?.(value) ?? 'unknown'
@@ -148,10 +179,11 @@ export function fileAdapter(config: FileConfig): NodeAdapter {
 
 export const fileDefinition = defineAdapter({
   config: FileConfig,
-  claims: ({ path }) => [`path ${path}`],
-  resolved: ({ path, appRole, mtls, shown, ...rest }, at) => ({
+  claims: ({ path, after }) => [`path ${path}`, ...(after ? [`path ${markerOf(path)}`] : [])],
+  resolved: ({ path, appRole, mtls, shown, after, ...rest }, at) => ({
     ...rest,
     path: at(path),
+    ...(after && { after: resolvedAfter(after, at) }),
     ...(appRole && { appRole: { ...appRole, roleIdFile: at(appRole.roleIdFile) } }),
     ...resolvedServers({ mtls, shown }, at),
   }),

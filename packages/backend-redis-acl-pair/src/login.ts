@@ -1,0 +1,80 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { RekeyError, Secret } from '@rekey/contracts'
+import { z } from 'zod'
+
+/** A server, as a client reaches it. */
+export type Place = { host: string; port: number; tls: boolean }
+
+/** The value of this kind: one line of JSON, so that user and password always move as one. */
+const Login = z.object({
+  username: z.string().min(1),
+  password: z.string().min(1),
+  host: z.string().min(1),
+  port: z.number().int().min(1).max(65_535),
+  tls: z.boolean(),
+})
+export type Login = z.infer<typeof Login>
+
+/** 256 bits; the prefix lets secret scanners recognise a leaked one. */
+const PREFIX = 'rk_'
+/** 22 of them can hold 128 bits. */
+const STRONG = /^[A-Za-z0-9_-]{22,200}$/
+
+export function newLogin(username: string, place: Place): Secret {
+  return secretOf({ username, password: PREFIX + randomBytes(32).toString('base64url'), ...place })
+}
+
+export function secretOf({ username, password, host, port, tls }: Login): Secret {
+  return Secret.of(JSON.stringify({ username, password, host, port, tls }))
+}
+
+/** Undefined: it is no login. Nothing of the text, nor of what a parser said of it, goes on from here. */
+export function loginOf(value: Secret): Login | undefined {
+  try {
+    return Login.safeParse(JSON.parse(value.reveal())).data
+  } catch {
+    return undefined
+  }
+}
+
+/** A login that may be installed. Its digest is what the server gets, and 256 bits are what makes that safe. */
+export function strongLoginOf(value: Secret): Login {
+  const login = loginOf(value)
+  if (!login) throw new RekeyError('value_refused', 'the value is not a login in JSON')
+  if (!STRONG.test(login.password))
+    throw new RekeyError(
+      'value_refused',
+      'the password must have 22 or more characters, of letters, digits, - and _ alone',
+    )
+  return login
+}
+
+export const digestOf = (password: string): string => createHash('sha256').update(password).digest('hex')
+
+/** Reads what configuration has checked. */
+export function placeOf(text: string): Place {
+  const url = new URL(text)
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
+  return { host, port: url.port === '' ? 6379 : Number(url.port), tls: url.protocol === 'rediss:' }
+}
+
+/**
+ * Who manages the pair, and where: a login in JSON, as Rekey makes them, or a URL. Nothing of the text may be repeated. `name` is the
+ * connection's.
+ */
+export function managerOf(text: Secret, name: string): Login {
+  const login = loginOf(text)
+  if (login) return login
+  const url = URL.parse(text.reveal())
+  const faulty = new RekeyError(
+    'invalid_configuration',
+    `the file of connection ${name} must hold a login in JSON with username, password, host, port and tls, or redis://USER:PASSWORD@HOST:PORT, percent-encoded where needed`,
+  )
+  if (!url || !/^rediss?:$/.test(url.protocol) || url.hostname === '' || url.username === '') throw faulty
+  try {
+    const [username, password] = [decodeURIComponent(url.username), decodeURIComponent(url.password)]
+    return { ...placeOf(url.href), username, password }
+  } catch {
+    throw faulty
+  }
+}
