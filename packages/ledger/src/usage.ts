@@ -3,6 +3,8 @@ import type { Database } from './database.ts'
 
 /** Answers count for less the older they are: by this time, to about a third. */
 const RECENT_S = 30
+/** The weight of what is older than a minute: what came since a report that is as old is not of lately. */
+const LONG_AGO = Math.exp(-60 / RECENT_S)
 
 /**
  * Ages become times on the ledger's clock; a time never goes back, because a gateway's restart loses its counters. What
@@ -41,5 +43,5 @@ export async function recordUsage(db: Database, reports: (UsageMessage & { node:
 /** A generation that was not in the last report has come since. */
 const recent = (what: 'requests' | 'failures') => `round((
   coalesce((u.recent ->> '${what}')::float8 * r.kept, 0) + case
-    when r.reported_at is null or (u.generation is not null and u.failures is null) then 0
+    when r.reported_at is null or r.kept < ${LONG_AGO} or (u.generation is not null and u.failures is null) then 0
     else greatest(0, g.${what} - coalesce(u.${what}, 0)) end)::numeric, 2)`

@@ -62,9 +62,12 @@ export class UsageBook {
       const reading = byGeneration.get(generation)
       const { requests = 0, failures = 0 } = reading ?? {}
       page.countsFailures ||= reading?.failures !== undefined
-      if (restarted || requests < page.last.requests) {
+      const isAnew = requests < page.last.requests
+      if (isAnew) {
         page.before = sum(page.before, page.last)
         page.last = NONE
+      }
+      if (restarted || isAnew) {
         if (since !== undefined) page.lastUseAt = Math.max(page.lastUseAt ?? since, since)
       }
       page.last = {

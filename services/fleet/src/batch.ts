@@ -16,6 +16,9 @@ export type BatchOptions<T> = {
   retryMs?: readonly number[]
 }
 
+/** What an emergency may wait for behind a slow write. */
+const PAUSE_MAX_MS = 200
+
 /**
  * Gathers items and writes them together: one statement for a hundred acks instead of a hundred. Writes of one batch
  * never overlap, so that their order is kept.
@@ -46,7 +49,7 @@ export class Batch<T> {
     else
       this.#timer ??= setTimeout(
         () => void this.flush(),
-        isAlone ? promptMs : Math.max(flushMs, this.#lastWriteMs),
+        isAlone ? promptMs : Math.max(flushMs, Math.min(this.#lastWriteMs, PAUSE_MAX_MS)),
       )
   }
 

@@ -14,8 +14,9 @@ const LOOK_HELD_MS = 30_000
 const NAMED = 3
 
 /** A routine rotation that brakes, from when nodes are told of the successor until all of them refuse what it replaces. */
-export function isBraked({ mode, plan, successor, retirements, base }: Rotation): boolean {
+export function isBraked({ mode, plan, successor, retirements, base, unbraked }: Rotation): boolean {
   if (mode !== 'rotate' || !plan.brake || !successor || successor.step === 'abandoned') return false
+  if (unbraked) return false
   const last = retirements.find((r) => r.generation === base)?.step
   return last !== 'proving' && last !== 'dead'
 }
@@ -36,22 +37,19 @@ export function brake(rotation: Rotation, facts: Facts): Move | undefined {
   if (!plan.brake || !successor || !isUp(successor) || !isBraked(rotation)) return undefined
   const detail = tooManyFail(toldOf(rotation, facts.members), plan.brake, facts.now - plan.evidenceMs)
   if (detail === undefined) return undefined
-  const isRefused = rotation.retirements.some((r) => r.step === 'revoking')
   // What is adopted has none before it.
-  if (plan.brake.action === 'rollback' && !isRefused && hasWayBack(rotation))
+  if (plan.brake.action === 'rollback' && hasWayBack(rotation))
     return abandon(rotation, { reason: detail, actor: 'rekey', superseded: false }, facts)
   const events = placeHold(rotation, { reason: 'error_rate', about: id, detail, at: facts.now })
   return events.length > 0 ? { events, effects: [] } : undefined
 }
 
-/** Nodes that were told of the successor, or, later, to refuse what it replaces. */
-function toldOf({ successor, retirements }: Rotation, members: Member[]): Member[] {
-  const narrowing = retirements.find((r) => r.step === 'revoking')?.rollout
-  const rollout = successor?.step === 'rolling' ? successor.rollout : narrowing
-  if (!rollout) return successor?.step === 'rolling' ? [] : members
-  const { waves, wave, watchedUntil } = rollout
-  const told = new Set(waves.slice(0, watchedUntil === undefined ? wave + 1 : wave).flat())
-  return members.filter(({ node }) => told.has(node))
+/** Nodes that took the successor; later, those that refuse what it replaces. What others answer is not its doing. */
+function toldOf({ successor, retirements, base }: Rotation, members: Member[]): Member[] {
+  const generation = successor?.generation ?? 0
+  if (successor?.step === 'rolling') return members.filter(({ accepts }) => accepts.includes(generation))
+  const isRefused = retirements.some((r) => r.generation === base && r.step === 'revoking')
+  return isRefused ? members.filter(({ accepts }) => base !== null && !accepts.includes(base)) : members
 }
 
 function tooManyFail(

@@ -49,17 +49,14 @@ test('a canary whose requests fail turns it round, and nobody else is ever told 
   expect(play.now - since).toBeLessThan(BRAKE.watchMs)
 })
 
-test('as policy says it is held instead, until a human resumes; a cause that is still there holds it again', () => {
+test('as policy says it is held instead, until a human resumes: then it goes on, whatever fails', () => {
   const play = braked({ action: 'hold' }).playTo('WaveProved')
   answers(play, 'n1', 50)
   play.playTo('HoldPlaced').play(({ now }) => now > 60_000)
   expect(reasons(play.rotation)).toEqual(['error_rate'])
   expect(told(play)).toEqual(['n1'])
-  const resume = { type: 'ResumeAsked', actor: 'me', reason: 'seen to' } as const
-  play.give(resume)
-  expect(reasons(play.rotation)).toEqual(['error_rate'])
-  answers(play, 'n1', 0)
-  play.give(resume)
+  play.give({ type: 'ResumeAsked', actor: 'me', reason: 'it failed before, too' })
+  expect(reasons(play.rotation)).toEqual([])
   expect(play.play().rotation.outcome).toBe('closed')
 })
 
@@ -75,6 +72,15 @@ describe('it does not brake', () => {
     play.play(({ now }) => now > until)
     expect(play.types()).not.toContain('SuccessorAbandoned')
     expect(play.rotation.holds).toEqual([])
+  })
+
+  test('for a node that is told, and has not proved it yet', () => {
+    const play = braked({ watchMs: 0 })
+    play.silent.add('n2')
+    play.play(({ events }) => events.some((e) => e.type === 'WaveStarted' && e.wave === 1))
+    answers(play, 'n2', 100)
+    play.play(({ now }) => now > 20_000)
+    expect(play.types()).not.toContain('SuccessorAbandoned')
   })
 
   test('by what a node said long ago', () => {
@@ -102,6 +108,15 @@ test('past the point of no return it holds the narrowing, whatever the policy sa
   play.play(({ rotation }) => rotation.holds.length > 0)
   expect(reasons(play.rotation)).toEqual(['error_rate'])
   expect(play.types()).not.toContain('SuccessorAbandoned')
+})
+
+test('a node that joined meanwhile and took the successor counts as told', () => {
+  const play = braked({ watchMs: 3_000 }).playTo('WaveProved')
+  const [first] = play.members
+  if (first) play.members.push({ ...first, node: 'n9', accepts: [1, 2] })
+  answers(play, 'n9', 50)
+  play.playTo('SuccessorAbandoned')
+  expect(play.rotation.successor?.step).toBe('abandoned')
 })
 
 test('after the stores have moved it goes back as well: they get the old value as a new version', () => {

@@ -148,7 +148,12 @@ function waveDeadlinePassed(rotation: Rotation, revision: number, facts: Facts):
   if (!rollout?.waves[rollout.wave] || rollout.watchedUntil !== undefined) return NOTHING
   const { missing } = standing(rotation, rollout, facts.members)
   if (missing.length === 0) return NOTHING
-  const said = rollout.nacks.filter((n) => missing.includes(n.node))
+  // Of many that said the same, only some are in the journal.
+  const of = new Map(facts.members.map(({ node, nack }) => [node, nack]))
+  const said = missing.flatMap((node) => {
+    const reason = rollout.nacks.find((n) => n.node === node)?.reason ?? of.get(node)
+    return reason === undefined ? [] : [{ node, reason }]
+  })
   const why =
     said.length > 0
       ? said.map((n) => `${n.node}: ${n.reason}`).join('; ')

@@ -6,10 +6,13 @@ export type DrainTerm = { ms: number; why: string }
 
 /** What bounds the drain from below, the longest first: that one dominates. */
 export function drainTerms({ quietMs, readerCacheMs }: Plan, members: Member[]): DrainTerm[] {
-  const slowest = members.reduce<Member | undefined>(
-    (most, member) => ((member.cacheMs ?? 0) > (most?.cacheMs ?? 0) ? member : most),
-    undefined,
-  )
+  // Nothing waits for what an excused node declares.
+  const slowest = members
+    .filter(({ excused }) => !excused)
+    .reduce<Member | undefined>(
+      (most, member) => ((member.cacheMs ?? 0) > (most?.cacheMs ?? 0) ? member : most),
+      undefined,
+    )
   const terms = [
     { ms: readerCacheMs, why: 'readers of the stores may hold it' },
     { ms: quietMs, why: 'it must be unused for so long' },

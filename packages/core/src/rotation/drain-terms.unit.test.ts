@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { drainTerms, longestRequest } from './drain-terms.ts'
 import { undrained } from './gate.ts'
 import { Play } from './play.fixture.ts'
+import type { Plan } from './state.ts'
 
 const { plan } = new Play().rotation
 
@@ -37,7 +38,7 @@ test('what a node holds for so long is not revoked before', () => {
 })
 
 test('stragglers at the cap are held, or ended where the policy says so, with their sessions', () => {
-  const straggling = (more: { atDrainCap?: 'cut' }) => {
+  const straggling = (more: Partial<Plan>) => {
     const play = new Play({
       plan: { ...plan, direction: 'outbound', soakMs: null, drainCapMs: 5_000, ...more },
     })
@@ -48,6 +49,28 @@ test('stragglers at the cap are held, or ended where the policy says so, with th
   expect(straggling({}).rotation.holds.map(({ reason }) => reason)).toEqual(['drain_cap'])
   const cut = straggling({ atDrainCap: 'cut' })
   expect(cut.rotation.outcome).toBe('closed')
+  // Never before its readers may have let go.
+  const early = straggling({ atDrainCap: 'cut', drainCapMs: 0, readerCacheMs: 15_000 })
+  expect(early.now).toBeGreaterThan(10_000 + 15_000)
   const announced = cut.events.find((e) => e.type === 'RevocationAnnounced')
   expect(announced).toMatchObject({ cut: true, evidence: ['n1: cut', 'n2: cut', 'n3: cut'] })
+})
+
+test('what was announced as unused is not cut when somebody uses it again', () => {
+  const play = new Play({ plan: { ...plan, drainCapMs: 1_000, atDrainCap: 'cut' } }).playTo(
+    'RevocationAnnounced',
+  )
+  for (const member of play.members) member.usage = [{ generation: 1, inFlight: 1, lastUsedAt: null }]
+  play.play(({ now }) => now > 60_000)
+  expect(play.types()).not.toContain('RevocationStarted')
+  expect(play.rotation.holds.map(({ reason }) => reason)).toEqual(['drain_cap'])
+})
+
+test('a wave whose nodes said no goes back at its deadline, also where only the ledger has it on record', () => {
+  const play = new Play({ plan: { ...plan, waves: ['100%'], waveDeadlineMs: 2_000 } })
+  play.silent.add('n2')
+  play.playTo('WaveStarted')
+  for (const member of play.members) if (member.node === 'n2') member.nack = 'store_unreachable'
+  play.playTo('SuccessorAbandoned')
+  expect(play.events.find((e) => e.type === 'SuccessorAbandoned')?.reason).toBe('n2: store_unreachable')
 })

@@ -161,6 +161,7 @@ export function evolve(rotation: Rotation | undefined, event: RotationEvent): Ro
       return {
         ...rotation,
         holds: rotation.holds.filter((h) => h.reason !== event.reason || h.about !== event.about),
+        ...(event.reason === 'error_rate' && { unbraked: true }),
       }
     case 'RotationClosed':
       return { ...rotation, outcome: event.outcome, holds: [] }

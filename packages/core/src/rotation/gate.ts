@@ -51,7 +51,7 @@ export function undrained(rotation: Rotation, retirement: Retirement, facts: Fac
   // What no store ever showed is in no client's hands, so there is no use to look for. Outbound, nodes present it.
   const isHeldByNobody = retirement.because === 'abandoned' && retirement.restore.length === 0
   if (isHeldByNobody && rotation.plan.direction === 'inbound') return []
-  if (isCut(rotation, retirement, facts.now)) return []
+  if (isCut(rotation, retirement, facts)) return []
   const unmet: Unmet[] = []
   const [longest] = drainTerms(rotation.plan, facts.members)
   const soonest = lastShown(rotation, retirement) + (longest?.ms ?? 0)
@@ -73,12 +73,17 @@ export function undrained(rotation: Rotation, retirement: Retirement, facts: Fac
   return unmet
 }
 
-/** In an emergency the drain ends at its bound, whoever still uses it; in a routine rotation at its cap, where the policy says so. */
-export function isCut(rotation: Rotation, retirement: Retirement, now: number): boolean {
+/**
+ * In an emergency the drain ends at its bound, whoever still uses it; in a routine rotation at its cap, where the policy says so,
+ * though never before its readers may have let go. What was announced as unused is not cut: that was not what was announced.
+ */
+export function isCut(rotation: Rotation, retirement: Retirement, { now, members }: Facts): boolean {
   const { plan } = rotation
-  if (modeFor(rotation, retirement.generation) === 'rotate')
-    return retirement.cut === true || (plan.atDrainCap === 'cut' && now >= retirement.since + plan.drainCapMs)
-  return now >= lastShown(rotation, retirement) + plan.expediteDrainMs
+  const shown = lastShown(rotation, retirement)
+  if (modeFor(rotation, retirement.generation) !== 'rotate') return now >= shown + plan.expediteDrainMs
+  if (plan.atDrainCap !== 'cut' || retirement.announced) return retirement.cut === true
+  const [longest] = drainTerms(plan, members)
+  return now >= Math.max(retirement.since + plan.drainCapMs, shown + (longest?.ms ?? 0))
 }
 
 /** Until the stores last moved, a reader may have fetched what dies. */

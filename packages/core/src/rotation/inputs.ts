@@ -46,6 +46,8 @@ export type Member = {
     recent?: Answers
   }[]
   labels?: Record<string, string>
+  /** Why it could not take what it was told last; absent: it has not said so. */
+  nack?: string
   /** How long its software goes on with a value that it had, as its configuration says; absent: not at all. */
   cacheMs?: number
   /** The longest that a request or stream runs there; absent: not known. */

@@ -1,4 +1,5 @@
-import { overdue } from './asks.ts'
+import { brakeLook, overdue } from './asks.ts'
+import { isBraked } from './brake.ts'
 import type { RotationEvent } from './events.ts'
 import { evolveAll } from './evolve.ts'
 import type { FoundGeneration, Settlement } from './found.ts'
@@ -72,7 +73,11 @@ export function openFound(opening: FoundOpening, facts: Facts): Decision & { rot
   ]
   const first = evolveAll(undefined, events)
   if (!first) throw new Error('rotation-0005: a found rotation has no state')
-  const decision = proceed(first, { events, effects: [overdue(first, at)] }, facts)
+  const decision = proceed(
+    first,
+    { events, effects: [overdue(first, at), ...(isBraked(first) ? [brakeLook(first, at)] : [])] },
+    facts,
+  )
   return { ...decision, rotation: evolveAll(undefined, decision.events) ?? first }
 }
 

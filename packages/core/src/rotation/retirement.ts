@@ -122,7 +122,7 @@ function draining(rotation: Rotation, retirement: Retirement, facts: Facts): Mov
   const { generation } = retirement
   if (!retirement.announced) {
     if (undrained(rotation, retirement, facts).length > 0) return undefined
-    const isEnded = isCut(rotation, retirement, facts.now)
+    const isEnded = isCut(rotation, retirement, facts)
     const about = (m: Member) => (m.excused ? 'excused' : isEnded ? 'cut' : 'unused')
     const evidence =
       rotation.plan.evidence === 'observed'

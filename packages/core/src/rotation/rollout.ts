@@ -68,11 +68,14 @@ export function nextWave(rotation: Rotation, rollout: Rollout, facts: Facts, tra
 }
 
 /** How long the nodes of a wave are watched: those that were told something new, where there is more to come after them. */
-function watchMsOf({ mode, plan, successor }: Rotation, { purpose, wave, waves }: Rollout): number {
+function watchMsOf({ mode, plan, successor, unbraked }: Rotation, { purpose, wave, waves }: Rollout): number {
   const isFollowed = purpose === 'widen' || (purpose === 'narrow' && wave + 1 < waves.length)
   // What was given up ends without delay.
   const isOnItsWay = successor !== null && successor.step !== 'abandoned'
-  return mode === 'rotate' && isFollowed && isOnItsWay ? (plan.brake?.watchMs ?? 0) : 0
+  if (mode !== 'rotate' || !plan.brake || unbraked || !isFollowed || !isOnItsWay) return 0
+  // Nodes that come back again and again are not watched each time.
+  const known = new Set(waves.slice(0, wave).flat())
+  return waves[wave]?.every((node) => known.has(node)) ? 0 : plan.brake.watchMs
 }
 
 /** An emergency watches nobody. */

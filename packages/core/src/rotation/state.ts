@@ -290,6 +290,8 @@ export type Rotation = {
   reinstate: number | null
   /** Open holds, oldest first. */
   holds: Hold[]
+  /** A human let it go on though requests fail: it does not brake any more. */
+  unbraked?: true
   outcome: Outcome | null
 }
 

@@ -6,7 +6,7 @@ import { baselineEnded } from './probing.ts'
 import { everybody, isWatched, leavesLostBehind, type Move, nextWave, startWave } from './rollout.ts'
 import { canNeverOverlap, hasFreeSlot, isGoingBack } from './slots.ts'
 import { isDying, type Rotation, type Successor } from './state.ts'
-import { planWaves } from './waves.ts'
+import { inParts, planWaves } from './waves.ts'
 
 const TRACK = 'successor'
 
@@ -85,8 +85,9 @@ function rolling(rotation: Rotation, successor: Successor, facts: Facts): Move |
     .filter((m) => !told.includes(m.node) || !(m.excused || (leave && m.lost)))
     .map((m) => m.node)
   if (late.length > 0) {
-    const all = [...(rollout?.waves ?? []), late.sort()]
-    return startWave(rotation, facts, track, all, all.length - 1)
+    const before = rollout?.waves ?? []
+    const most = rotation.mode === 'rotate' ? rotation.plan.maxInFlight : undefined
+    return startWave(rotation, facts, track, [...before, ...inParts([late.sort()], most)], before.length)
   }
   if (soonestPromotion(rotation) > facts.now) return undefined
   return askPromotion(rotation, generation, facts)

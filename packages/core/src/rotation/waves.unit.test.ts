@@ -64,3 +64,24 @@ test('no wave is larger than what may be in flight, up and down, but in an emerg
   expect(leaked.rotation.outcome).toBe('closed')
   expect(largest(leaked, 'widen')).toBe(8)
 })
+
+test('hundreds of waves of nodes that are gone or excused are passed in one go', () => {
+  const nodes = named(400).map(({ node }) => node)
+  const play = new Play({ plan: { ...new Play().rotation.plan, waves: [1], maxInFlight: 1 } }, nodes)
+  play.playTo('WaveStarted')
+  for (const member of play.members.slice(1, 390)) member.excused = true
+  expect(play.play().rotation.outcome).toBe('closed')
+})
+
+test('who comes late is told in waves as small', () => {
+  const play = new Play({ plan: { ...new Play().rotation.plan, maxInFlight: 2 } }).playTo('RollingStarted')
+  const [first] = play.members
+  for (const { node } of named(7)) if (first) play.members.push({ ...first, node, accepts: [1] })
+  play.play()
+  expect(play.rotation.outcome).toBe('closed')
+  const widened = play.events.flatMap((e) =>
+    e.type === 'WaveStarted' && e.purpose === 'widen' ? [e.nodes] : [],
+  )
+  expect(Math.max(...widened.map((wave) => wave.length))).toBe(2)
+  expect(new Set(widened.flat()).size).toBe(10)
+})

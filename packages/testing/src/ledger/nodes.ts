@@ -298,7 +298,10 @@ function answered(
 ): Pick<Usage, 'failures' | 'recent'> {
   if (failures === undefined) return {}
   const kept = reportedAt === null ? 0 : Math.exp(-Math.min(100, (now - reportedAt) / RECENT_MS))
-  const isUnknown = reportedAt === null || (known !== undefined && known.failures === undefined)
+  const isUnknown =
+    reportedAt === null ||
+    now - reportedAt > 2 * RECENT_MS ||
+    (known !== undefined && known.failures === undefined)
   const sum = (before: number | undefined, is: number, was: number | undefined) =>
     Math.round(((before ?? 0) * kept + (isUnknown ? 0 : Math.max(0, is - (was ?? 0)))) * 100) / 100
   const recent = {

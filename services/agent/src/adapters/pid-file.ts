@@ -9,6 +9,9 @@ const TICKS_PER_SECOND = 100
 
 export type OneProcess = { pid: number; parent: number; state: string; startedAtTicks: number }
 
+/** By pid file, who it was the last time: a step of the clock moves the time of a start, and makes nobody another one. */
+const accepted = new Map<string, OneProcess>()
+
 /**
  * The process that a pid file names. A pid file outlives its process, and its number goes to another one: what had its number
  * after the file was written is not it, nor is one that has no handler for the signal, which would end it. On Linux only; elsewhere
@@ -29,12 +32,15 @@ export async function processOf(
   if (!found || found.state === 'Z')
     throw new Error(`${pidFile} names process ${pid}, which has ended: start the software`)
   const { mtimeMs } = await stat(pidFile)
-  if ((await startOf(found)) > mtimeMs + GRAIN_MS)
+  const known = accepted.get(pidFile)
+  const isKnown = known?.pid === pid && known.startedAtTicks === found.startedAtTicks
+  if (!isKnown && (await startOf(found)) > mtimeMs + GRAIN_MS)
     throw new Error(
       `${pidFile} was written before process ${pid} began: it was left behind by another; start the software again`,
     )
   if (!(await catches(pid, constants.signals[signal])))
     throw new Error(`process ${pid} of ${pidFile} has no handler for ${signal}: is that the right software?`)
+  accepted.set(pidFile, found)
   return found
 }
 

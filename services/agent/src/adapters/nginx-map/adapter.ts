@@ -121,7 +121,8 @@ const isThere = (path: string) =>
 
 export const nginxMapDefinition = defineAdapter({
   config: NginxMapConfig,
-  claims: ({ path }) => [`path ${path}`, `path ${markerOf(path)}`],
+  // Two that reload one NGINX would wait for each other's workers, and miss those of a reload in between.
+  claims: ({ path, pidFile }) => [`path ${path}`, `path ${markerOf(path)}`, `process of ${pidFile}`],
   resolved: (config, at) => ({ ...config, path: at(config.path), pidFile: at(config.pidFile) }),
   make: nginxMapAdapter,
 })

@@ -6,6 +6,7 @@ import { defineAdapter } from '../definition.ts'
 import { entriesOf, entriesOfGraves, generationOf, sameEntries, without } from '../key-map.ts'
 import type { NodeAdapter } from '../node-adapter.ts'
 import { authorizerClient } from './authorizer-client.ts'
+import { Totals } from './totals.ts'
 
 export const SubrequestConfig = z.strictObject({
   credential: z.string().min(1),
@@ -24,9 +25,16 @@ export function subrequestAdapter({
   probeUrl,
 }: SubrequestConfig): NodeAdapter {
   const authorizers = sockets.map((socket) => authorizerClient(socket, credential))
-  const each = async <T>(work: (authorizer: (typeof authorizers)[number]) => Promise<T>): Promise<T[]> =>
-    Promise.all(authorizers.map(work))
-  const reports = () => each((authorizer) => authorizer.uses())
+  const each = async <T>(
+    work: (authorizer: (typeof authorizers)[number], at: number) => Promise<T>,
+  ): Promise<T[]> => Promise.all(authorizers.map(work))
+  // Each counts by itself and begins anew by itself: only so their sum never goes back, and never forward by what was counted long ago.
+  const totals = sockets.map(() => new Totals())
+  const reports = () =>
+    each(async (authorizer, at) => {
+      const report = await authorizer.uses()
+      return { ...report, keys: totals[at]?.of(report) ?? report.keys }
+    })
 
   return {
     kind: 'subrequest',
