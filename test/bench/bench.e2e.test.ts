@@ -17,6 +17,9 @@ test('each figure is measured, in sizes that only show that it works', async () 
       expect(rows.length, name).toBeGreaterThan(0)
       expect(rows.flat().join(' '), name).not.toMatch(/NaN|Infinity|undefined/)
     }
+  // Classes A and B promise that a change fails no request.
+  const [changed] = figures.find(({ name }) => name === 'adapters')?.tables ?? []
+  expect(changed?.rows.filter(([, kind, , , , failed]) => kind !== 'C' && failed !== '0')).toEqual([])
   // What Rekey paces is never refused, and a rotation asks for no more than it is said to.
   const [calls, paced] = figures.find(({ name }) => name === 'quota')?.tables ?? []
   expect(paced?.rows[0]?.at(-1)).toBe('0')

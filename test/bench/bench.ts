@@ -1,3 +1,4 @@
+import { adapters } from './figures/adapters.ts'
 import { agent } from './figures/agent.ts'
 import { core } from './figures/core.ts'
 import { exposure } from './figures/exposure.ts'
@@ -32,6 +33,7 @@ export const FIGURES = {
   relay,
   lane,
   footprint,
+  adapters,
   kinds,
   quota,
   exposure,

@@ -5,7 +5,7 @@ import { machineLine } from './machine.ts'
 import { asText } from './report.ts'
 
 /** Measured only by name. */
-const LONG: readonly FigureName[] = ['kinds', 'quota', 'exposure', 'fleet', 'month', 'agent']
+const LONG: readonly FigureName[] = ['adapters', 'kinds', 'quota', 'exposure', 'fleet', 'month', 'agent']
 
 const HELP = `Usage: pnpm bench [name...] [--quick] [--runs N] [--json]
 
@@ -17,6 +17,7 @@ Measures what Rekey does beside a bare floor that is measured in the same run, o
   relay       from the commit of an effect to its act · floor: NOTIFY and one call of Redis
   lane        an emergency behind 10,000 queued routine jobs · floor: on an idle system
   footprint   rows and log that a rotation leaves · floor: its journal alone
+  adapters    failed requests, latency and streams while a node's value changes, by adapter · floor: nothing changes
   kinds       what an authority takes in one rotation, by kind · floor: the bare calls
   quota       requests of a rotation, and rotations against Secrets Manager's quota of writes · floor: the quota
   exposure    how long a leaked value is still accepted, at 3, 100 and 1,000 nodes · floor: the round trips alone (an hour)
@@ -24,7 +25,7 @@ Measures what Rekey does beside a bare floor that is measured in the same run, o
   month       20,000 rotations in one go, and what a store's quota makes of it (20 minutes and more)
   agent       an idle agent's memory, processor time and packets · floor: a process with the same session (10 minutes)
 
-Without a name: all of them but kinds, quota, exposure, fleet, month and agent. docs/reference/benchmarks.md says what each figure means.
+Without a name: all of them but adapters, kinds, quota, exposure, fleet, month and agent. docs/reference/benchmarks.md says what each figure means.
 
   --quick   sizes that only show that it works
   --runs N  how often each is measured (3)

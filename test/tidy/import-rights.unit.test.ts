@@ -83,11 +83,12 @@ test('packages and services do not depend on infra, but for their tests', () => 
 
 /**
  * The simulation lives through what a worker really does, and a played node answers as an agent really would: both need
- * that code itself, and not a copy.
+ * that code itself, and not a copy. Adapters are measured at the gateways at which the agent's own tests work.
  */
 const REACHES_INTO = [
   { from: 'test/simulation/rotator-code.ts', folder: 'services/rotator/' },
   { from: 'test/fleet/agent-code.ts', folder: 'services/agent/' },
+  { from: 'test/bench/adapters/agent-bench.ts', folder: 'services/agent/test/' },
 ]
 
 test('a relative import stays in its package', () => {

@@ -3,6 +3,9 @@ import { join } from 'node:path'
 import { SupervisedProcess } from './process.ts'
 import type { Platform } from './services.ts'
 
+/** How often it looks at its gateway, as in the agent's own configuration. */
+export type AgentSettings = { pollMs?: number; usageMs?: number }
+
 export type AgentOptions = {
   /** Node name, such as `gateway-1`. */
   name: string
@@ -15,13 +18,14 @@ export type AgentOptions = {
   adapters: Record<string, unknown>[]
   labels?: Record<string, string>
   env?: Record<string, string>
+  settings?: AgentSettings
 }
 
-const AGENT = new URL('../../../services/agent/src/main.ts', import.meta.url)
+export const AGENT = new URL('../../../services/agent/src/main.ts', import.meta.url)
 
 /** Rekey's agent of one node; it enrols by itself. Resolves when it has a session. */
 export async function startAgent(options: AgentOptions): Promise<SupervisedProcess> {
-  const { name, dir, fleet, vaultAddr, joinToken, adapters, labels } = options
+  const { name, dir, fleet, vaultAddr, joinToken, adapters, labels, settings } = options
   await mkdir(dir, { recursive: true, mode: 0o700 })
   const joinTokenFile = join(dir, 'join-token')
   await writeFile(joinTokenFile, joinToken, { mode: 0o600 })
@@ -38,6 +42,7 @@ export async function startAgent(options: AgentOptions): Promise<SupervisedProce
       vault: { addr: vaultAddr },
       adapters,
       ...(labels && { labels }),
+      ...settings,
     }),
   )
   const agent = new SupervisedProcess({

@@ -1,13 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
-import { closeSync, openSync } from 'node:fs'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Secret } from '@rekey/contracts'
-import { forget, watch } from '@rekey/local'
-import { startAgent } from './agent.ts'
+import { type AgentSettings, startAgent } from './agent.ts'
+import { GatewayServer } from './gateway-server.ts'
 import type { SupervisedProcess } from './process.ts'
 import type { Platform } from './services.ts'
 
@@ -30,6 +26,8 @@ export type GatewayOptions = {
   labels?: Record<string, string>
   /** Extra environment of the agent. */
   env?: Record<string, string>
+  /** Extra settings of the agent. */
+  agent?: AgentSettings
 }
 
 export type Gateway = {
@@ -56,8 +54,21 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   await writeFile(graveyard, '', { mode: 0o640 })
   const url = `http://127.0.0.1:${port}`
 
-  const files = { map, graveyard, socket, log: join(dir, 'haproxy.log'), url }
-  let haproxy = await startHaproxy(options, files)
+  const haproxy = new GatewayServer({
+    name: 'HAProxy',
+    command: options.haproxy,
+    args: ['-db', '-f', CONFIG.pathname],
+    env: {
+      GATEWAY_BIND: `127.0.0.1:${port}`,
+      GATEWAY_UPSTREAM: `127.0.0.1:${options.modelPort}`,
+      GATEWAY_MAP: map,
+      GATEWAY_GRAVEYARD: graveyard,
+      GATEWAY_SOCKET: socket,
+    },
+    logFile: join(dir, 'haproxy.log'),
+    url,
+  })
+  await haproxy.start()
   const agent = await startAgent({
     name,
     dir,
@@ -76,66 +87,23 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     ],
     ...(options.labels && { labels: options.labels }),
     ...(options.env && { env: options.env }),
+    ...(options.agent && { settings: options.agent }),
   })
   return {
     name,
     url,
     agent,
     async restartHaproxy() {
-      await end(haproxy, 'SIGKILL')
-      haproxy = await startHaproxy(options, files)
+      await haproxy.end('SIGKILL')
+      await haproxy.start()
     },
     async stop() {
       await agent.stop()
-      await end(haproxy, 'SIGTERM')
+      await haproxy.end('SIGTERM')
     },
   }
 }
 
 function sha256(key: Secret): string {
   return createHash('sha256').update(key.reveal()).digest('hex')
-}
-
-async function startHaproxy(
-  { haproxy, port, modelPort }: GatewayOptions,
-  files: { map: string; graveyard: string; socket: string; log: string; url: string },
-): Promise<ChildProcess> {
-  const log = openSync(files.log, 'a')
-  const child = spawn(haproxy, ['-db', '-f', CONFIG.pathname], {
-    env: {
-      GATEWAY_BIND: `127.0.0.1:${port}`,
-      GATEWAY_UPSTREAM: `127.0.0.1:${modelPort}`,
-      GATEWAY_MAP: files.map,
-      GATEWAY_GRAVEYARD: files.graveyard,
-      GATEWAY_SOCKET: files.socket,
-    },
-    stdio: ['ignore', log, log],
-    detached: true,
-  })
-  closeSync(log)
-  if (child.pid !== undefined) watch(`group ${child.pid} KILL`)
-  for (let tries = 0; tries < 200; tries++) {
-    if (child.exitCode !== null || child.signalCode !== null) {
-      forget(`group ${child.pid ?? 0} KILL`)
-      const said = (await readFile(files.log, 'utf8')).trimEnd().split('\n').slice(-5).join('\n')
-      throw new Error(`HAProxy ended while starting (${child.exitCode ?? child.signalCode}):\n${said}`)
-    }
-    if (
-      await fetch(`${files.url}/healthz`).then(
-        (r) => r.ok,
-        () => false,
-      )
-    )
-      return child
-    await delay(25)
-  }
-  throw new Error(`HAProxy did not answer on ${files.url}; see ${files.log}`)
-}
-
-async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const exited = once(child, 'exit')
-  child.kill(signal)
-  await exited
-  forget(`group ${child.pid ?? 0} KILL`)
 }
