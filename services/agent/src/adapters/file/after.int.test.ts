@@ -132,18 +132,21 @@ test('a pid file of nobody, of somebody else, or of one that would be ended is n
     await refused(why)
   }
   const { pid } = reader.child
-  await writeFile(reader.pidFile, `${pid}`)
   // As a recycled number looks: the file is older than the process.
   const before = new Date((await stat('/proc/1')).ctimeMs - 86_400_000)
+  const recycled = await startReader()
   await utimes(reader.pidFile, before, before)
   await refused('was left behind by another')
+  await recycled.stop()
   // Without a handler HUP would be its end.
   const bystander = await startReader("console.log('1'); setInterval(() => {}, 1_000)")
   await refused('no handler for SIGHUP')
   expect(bystander.child.exitCode).toBeNull()
   await bystander.stop()
   await refused('has ended')
+  // One that was told before is still the same when the clock is set forward: its start looks later then.
   await writeFile(reader.pidFile, `${pid}`)
+  await utimes(reader.pidFile, before, before)
   await adapter.apply(accept(2))
   await until('read', () => reader.read.at(-1) === 'planted-value-2\n')
 })
