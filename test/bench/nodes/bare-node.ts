@@ -27,17 +27,30 @@ export const bareStatement = (node: string, generation: number, nonce: string) =
   nonce,
 })
 
-/** A store that thousands ask at once does not answer each of them in time. */
+/** Of one process, which is one of twenty where there are 10,000: as many in all as a fleet lets read at once. */
+const READING_MAX = 25
+let reading = 0
+const waiting: (() => void)[] = []
+
+/** A store that thousands ask at once answers none of them in time, so they take turns; and it may be slow nevertheless. */
 async function untilRead(
   vault: VaultClient,
   path: string,
 ): Promise<Awaited<ReturnType<VaultClient['kvRead']>>> {
-  for (;;)
-    try {
-      return await vault.kvRead('secret', path)
-    } catch (error) {
-      if (!RekeyError.is(error) || !error.retryable) throw error
-    }
+  if (reading >= READING_MAX) await new Promise<void>((resolve) => waiting.push(resolve))
+  else reading++
+  try {
+    for (;;)
+      try {
+        return await vault.kvRead('secret', path)
+      } catch (error) {
+        if (!RekeyError.is(error) || !error.retryable) throw error
+      }
+  } finally {
+    const next = waiting.shift()
+    if (next) next()
+    else reading--
+  }
 }
 
 /** The node's side of the floor: it obeys, and does nothing that can be left out. */

@@ -7,7 +7,7 @@ const MINUTE_MS = 60_000
 /** By asking now and then: a watch would be one more that is told of each step. */
 export async function untilClosed(control: ControlClient, rotation: string): Promise<JournalEntry[]> {
   const entries: JournalEntry[] = []
-  const deadline = performance.now() + 5 * MINUTE_MS
+  const deadline = performance.now() + 15 * MINUTE_MS
   for (;;) {
     entries.push(...(await control.journal(rotation, entries.at(-1)?.position)))
     const end = entries.find((entry) => entry.type === 'RotationClosed')

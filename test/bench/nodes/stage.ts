@@ -166,6 +166,7 @@ async function build(
   await control.configure([credentialDocument({ credential, workload, path, places })], true)
   const closed = (rotation: string) => untilClosed(control, rotation)
   await closed(`${credential}-g1`)
+  say(`${nodes} nodes hold the first value`)
 
   const bare = await floor(servers, vault, { nodes, path: `rekey-staging/${path}` }, closers)
   for (const farm of farms) await farm.call('connectBare', bare.port)
