@@ -6,7 +6,7 @@ import { live } from './run.ts'
 import { draw } from './scenario.ts'
 
 /** Worlds in a day's test run, and in a long one. */
-export const SEEDS = process.env.REKEY_DEEP === '1' ? 20_000 : 6_000
+export const SEEDS = process.env.REKEY_DEEP === '1' ? 20_000 : 10_000
 
 /** A test: no world breaks a promise, and what met what is printed. */
 export async function keepsEveryPromise(from: number, count: number): Promise<void> {

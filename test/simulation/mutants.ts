@@ -80,7 +80,7 @@ export const MUTANTS: Mutant[] = [
   {
     name: 'nothing is drained',
     file: `${ROTATION}/gate.ts`,
-    search: 'if (isCut(rotation, retirement, facts.now)) return []',
+    search: 'if (isCut(rotation, retirement, facts)) return []',
     replace: 'if (rotation.mode) return []',
   },
   {
