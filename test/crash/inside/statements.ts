@@ -42,7 +42,7 @@ const RULES: Rule[] = [
   },
   { text: /^update audit_out set settled_at/, writes: fixed('settled') },
   {
-    text: /update placement p set proved_revision/,
+    text: /update placement p set proved_revision = a\.revision/,
     writes: (values) => (plan) =>
       (JSON.parse(String(values[0])) as { node: string; proved: number[] }[]).map(
         ({ node, proved }) => `ack ${shortened(node, plan)} ${roles(proved, plan)}`,
