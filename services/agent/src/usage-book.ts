@@ -1,6 +1,5 @@
 import { LAST_USE_AGE_MAX_MS, type Usage } from '@rekey/contracts'
-
-type Counts = { requests: number; failures: number }
+import { type Counts, NONE, sum } from './counts.ts'
 
 type Page = {
   /** What software counted that has restarted since. */
@@ -13,13 +12,6 @@ type Page = {
   /** When this agent first gave the generation to the software; undefined: before this agent started. */
   givenAt: number | undefined
 }
-
-const NONE: Counts = { requests: 0, failures: 0 }
-
-const sum = (a: Counts, b: Counts): Counts => ({
-  requests: a.requests + b.requests,
-  failures: a.failures + b.failures,
-})
 
 /**
  * Counters of the serving software, made safe to act on. The software forgets at its restart and then says "never

@@ -11,6 +11,9 @@ export type Move = { events: RotationEvent[]; effects: Effect[] }
 /** Which track's rollout it is: the successor's, or the retirement of a generation. */
 export type Track = { purpose: Wave['purpose']; of: number | 'successor' }
 
+const generationOf = ({ successor }: Rotation, { of }: Track): number =>
+  of === 'successor' ? (successor?.generation ?? 0) : of
+
 /** Tells a wave of nodes what they shall hold now. */
 export function startWave(
   rotation: Rotation,
@@ -35,7 +38,7 @@ export function startWave(
     revision,
     ...desired(rotation, null),
   }
-  const of = track.of === 'successor' ? (rotation.successor?.generation ?? 0) : track.of
+  const of = generationOf(rotation, track)
   const effects = [
     deliver(rotation, of, revision, nodes, facts.now),
     waveDeadline(rotation, of, revision, facts.now),
@@ -59,7 +62,7 @@ export function nextWave(rotation: Rotation, rollout: Rollout, facts: Facts, tra
     { type: 'WaveProved', purpose, wave, revision, nodes: proved, excused, lost, ...watched },
   ]
   if (watched.watchedUntil !== undefined) {
-    const of = track.of === 'successor' ? (rotation.successor?.generation ?? 0) : track.of
+    const of = generationOf(rotation, track)
     return { events, effects: [lookAt(rotation, of, `watch-r${revision}`, watched.watchedUntil)] }
   }
   if (wave + 1 >= waves.length) return { events, effects: [] }

@@ -33,11 +33,11 @@ export function planWaves(nodes: Labelled[], entries: WaveEntry[], most?: number
 
 /** The same waves, none of them larger than `most`. */
 export function inParts(waves: string[][], most = Number.POSITIVE_INFINITY): string[][] {
-  return waves.flatMap((wave) =>
-    Array.from({ length: Math.ceil(wave.length / Math.min(most, wave.length)) }, (_, part) =>
-      wave.slice(part * Math.min(most, wave.length), (part + 1) * Math.min(most, wave.length)),
-    ),
-  )
+  return waves.flatMap((wave) => {
+    const size = Math.min(most, wave.length)
+    const parts = Math.ceil(wave.length / size) || 0
+    return Array.from({ length: parts }, (_, part) => wave.slice(part * size, (part + 1) * size))
+  })
 }
 
 function upTo(entry: number | string, of: number): number {

@@ -1,12 +1,5 @@
 import type { UsesReport } from '../../authorizer/admin.ts'
-
-type Counts = { requests: number; failures: number }
-
-const NONE: Counts = { requests: 0, failures: 0 }
-const sum = (a: Counts, b: Counts): Counts => ({
-  requests: a.requests + b.requests,
-  failures: a.failures + b.failures,
-})
+import { type Counts, NONE, sum } from '../../counts.ts'
 
 /** What one authorizer has counted in all, over its restarts: as long as this agent runs. */
 export class Totals {
