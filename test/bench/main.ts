@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { Complaint } from '@rekey/local'
 import { FIGURE_NAMES, type FigureName, runBench } from './bench.ts'
+import { endWith } from './ending.ts'
 import { machineLine } from './machine.ts'
 import { asText } from './report.ts'
 
@@ -83,11 +84,4 @@ async function run(): Promise<number> {
   return 0
 }
 
-try {
-  process.exit(await run())
-} catch (error) {
-  process.stderr.write(
-    `${error instanceof Complaint ? error.message : error instanceof Error ? error.stack : String(error)}\n`,
-  )
-  process.exit(1)
-}
+await endWith(run)

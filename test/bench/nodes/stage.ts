@@ -10,6 +10,7 @@ import { createTopics, freePort } from '@rekey/local'
 import { type SupervisedProcess, startPlatform } from '@rekey/platform'
 import type { Place } from '../../fleet/doors.ts'
 import type { Heard } from '../../fleet/played-node.ts'
+import { type Closers, closable } from '../closers.ts'
 import { Cpu, residentBytes } from '../cpu.ts'
 import type { Servers } from '../servers.ts'
 import { Child } from '../world/child.ts'
@@ -59,16 +60,7 @@ export async function setStage(
   nodes: number,
   say: (line: string) => void,
 ): Promise<Stage> {
-  const closers: (() => Promise<unknown>)[] = []
-  const close = async () => {
-    for (const end of closers.splice(0).reverse()) await end()
-  }
-  try {
-    return { ...(await build(servers, vault, nodes, say, closers)), close }
-  } catch (error) {
-    await close()
-    throw error
-  }
+  return closable((closers) => build(servers, vault, nodes, say, closers))
 }
 
 async function build(
@@ -76,7 +68,7 @@ async function build(
   vault: LeakVault,
   nodes: number,
   say: (line: string) => void,
-  closers: (() => Promise<unknown>)[],
+  closers: Closers,
 ): Promise<Omit<Stage, 'close'>> {
   const id = `${nodes}-${++stages}`
   const credential = `leaked-${id}`
@@ -224,7 +216,7 @@ async function floor(
   servers: Servers,
   vault: LeakVault,
   { nodes, path }: { nodes: number; path: string },
-  closers: (() => Promise<unknown>)[],
+  closers: Closers,
 ): Promise<BareFleet> {
   const as = (who: 'fleet' | 'rotator'): VaultClient => {
     const { roleIdFile, secretIdFile } = vault.identity(who)

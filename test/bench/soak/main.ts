@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { Complaint } from '@rekey/local'
+import { endWith } from '../ending.ts'
 import { lookAtMachine, machineLine } from '../machine.ts'
 import { asText } from '../report.ts'
 import { startServers } from '../servers.ts'
@@ -88,11 +89,4 @@ async function run(): Promise<number> {
   }
 }
 
-try {
-  process.exit(await run())
-} catch (error) {
-  process.stderr.write(
-    `${error instanceof Complaint ? error.message : error instanceof Error ? error.stack : String(error)}\n`,
-  )
-  process.exit(1)
-}
+await endWith(run)

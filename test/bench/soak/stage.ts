@@ -8,6 +8,7 @@ import { ControlClient } from '@rekey/cli'
 import { Secret } from '@rekey/contracts'
 import { createTopics, ensureHaproxy, ensureNginx, freePort } from '@rekey/local'
 import { startGateway, startNginxGateway, startPlatform } from '@rekey/platform'
+import { type Closers, closable } from '../closers.ts'
 import { callsOf } from '../nodes/calls.ts'
 import type { LeakVault } from '../nodes/vault.ts'
 import type { Servers } from '../servers.ts'
@@ -32,16 +33,7 @@ export async function setStage(
   settings: { readerCacheMs: number },
   say: (line: string) => void,
 ): Promise<Stage> {
-  const closers: (() => Promise<unknown>)[] = []
-  const close = async () => {
-    for (const end of closers.splice(0).reverse()) await end()
-  }
-  try {
-    return { ...(await build(servers, vault, settings, say, closers)), close }
-  } catch (error) {
-    await close()
-    throw error
-  }
+  return closable((closers) => build(servers, vault, settings, say, closers))
 }
 
 async function build(
@@ -49,7 +41,7 @@ async function build(
   vault: LeakVault,
   { readerCacheMs }: { readerCacheMs: number },
   say: (line: string) => void,
-  closers: (() => Promise<unknown>)[],
+  closers: Closers,
 ) {
   // Vault and Kafka may be somebody's who has met a soak before.
   const id = randomBytes(4).toString('hex')
