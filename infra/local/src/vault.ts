@@ -8,6 +8,7 @@ import { Complaint } from './complaint.ts'
 import { ensureGo } from './go.ts'
 import type { Ports } from './port.ts'
 import { nativeServer, type Server } from './server.ts'
+import { stillWorking } from './still-working.ts'
 import { askVault, tellVault } from './vault-api.ts'
 
 const recipe = (name: string) => readFileSync(new URL(`../recipes/vault/${name}`, import.meta.url), 'utf8')
@@ -51,31 +52,27 @@ export async function prepareVault(progress: Progress): Promise<VaultFiles> {
           await mkdir(dirname(join(source, name)), { recursive: true })
           await writeFile(join(source, name), recipe(name))
         }
-        const started = performance.now()
-        const ticker = setInterval(() => {
-          say(`still building Vault (${Math.round((performance.now() - started) / 60_000)} min)`)
-        }, 60_000)
         try {
-          await run(go.path, ['build', '-mod=mod', ...BUILD, '-o', join(building, 'vault'), '.'], {
-            cwd: source,
-            env: {
-              ...process.env,
-              ...go.env,
-              CGO_ENABLED: '0',
-              // Caches of its own, writable so that they can be removed: they hold 4 GB that nobody needs again.
-              GOFLAGS: '-p=2 -buildvcs=false -modcacherw',
-              GOMODCACHE: join(building, 'modules'),
-              GOCACHE: join(building, 'objects'),
-              GOTMPDIR: join(building, 'source'),
-            },
-          })
+          await stillWorking('building Vault', say, () =>
+            run(go.path, ['build', '-mod=mod', ...BUILD, '-o', join(building, 'vault'), '.'], {
+              cwd: source,
+              env: {
+                ...process.env,
+                ...go.env,
+                CGO_ENABLED: '0',
+                // Caches of its own, writable so that they can be removed: they hold 4 GB that nobody needs again.
+                GOFLAGS: '-p=2 -buildvcs=false -modcacherw',
+                GOMODCACHE: join(building, 'modules'),
+                GOCACHE: join(building, 'objects'),
+                GOTMPDIR: join(building, 'source'),
+              },
+            }),
+          )
         } catch (error) {
           throw new Complaint(
             'Vault could not be built: see that this machine reaches the Go module proxy and has 6 GB of disk and 3 GB ' +
               `of memory, or name a running server in VAULT_ADDR (${error instanceof CommandFailed ? lastLine(error.output) : error}).`,
           )
-        } finally {
-          clearInterval(ticker)
         }
         await Promise.all(
           ['source', 'modules', 'objects'].map((name) =>

@@ -8,11 +8,11 @@ const EXAMPLE = new URL('../../../examples/haproxy/haproxy.cfg', import.meta.url
 
 export type Haproxy = Gateway & { socket: string; map: string; graveyard: string }
 
-/** The example's HAProxy on free ports. */
-export async function startHaproxy(options: { config?: string } = {}): Promise<Haproxy> {
+/** The example's HAProxy on free ports, before the model server at an address (`host:port`) or one of its own. */
+export async function startHaproxy(options: { config?: string; model?: string } = {}): Promise<Haproxy> {
   const binary = await ensureHaproxy()
   const dir = await mkdtemp(join(tmpdir(), 'rekey-gw-'))
-  const model = await startModel()
+  const model = options.model ? { address: options.model, stop() {} } : await startModel()
   const port = await freePort()
   const [socket, map, graveyard] = [
     join(dir, 'haproxy.sock'),
