@@ -170,6 +170,7 @@ export function openLedger(options: { url: string; name: string; format?: number
     listCredentials: (credential?: string) => views.listCredentials(db, credential),
     listRotations: (filter: Parameters<typeof views.listRotations>[1]) => views.listRotations(db, filter),
     showRotation: (id: string) => views.showRotation(db, id),
+    endOfRotation: (id: string) => views.endOfRotation(db, id),
     listNodes: () => views.listNodes(db),
     listRules: () => views.listRules(db),
     listWorkloads: () => views.listWorkloads(db),

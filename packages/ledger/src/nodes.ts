@@ -1,13 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { type CredentialSpec, type Nack, RekeyError, WATCHED_MAX } from '@rekey/contracts'
-import { desired, endsAnAttempt, leavesLostBehind, rolloutsOf } from '@rekey/core'
+import { type Nack, RekeyError } from '@rekey/contracts'
+import { desired, endsAnAttempt } from '@rekey/core'
+import { KnownWaves, recordAcks } from './acks.ts'
 import { recordClients } from './clients.ts'
 import { clock, type Database, type Queryable } from './database.ts'
-import type { FleetLedger, JoinedNode, NodeOrder, VerifiedAck } from './fleet-ledger.ts'
+import { desiredStates, readPlace } from './desired-states.ts'
+import type { FleetLedger, JoinedNode } from './fleet-ledger.ts'
 import { isNewer, isOurs, readState } from './format.ts'
 import { append } from './journal.ts'
 import { recordKnocks } from './knocks.ts'
-import { heldSql } from './recovery/held.ts'
+import { sessionOpener } from './sessions.ts'
 import { lockCredential, submitIn } from './submit.ts'
 import { recordUsage } from './usage.ts'
 
@@ -121,9 +123,10 @@ async function nodesChanged(tx: Queryable, credentials: string[], actor: string)
 }
 
 export function fleetLedger(db: Database): FleetLedger {
+  const waves = new KnownWaves()
   return {
     redeemJoinToken: (node, token) => db.transaction((tx) => redeem(tx, node, token)),
-    openSession: (session) => db.transaction((tx) => openSession(tx, session)),
+    openSession: sessionOpener(db),
     async closeSession(node, session) {
       const { rows } = await db.pool.query(
         "update node set state = 'lost' where name = $1 and session = $2 and state = 'live' returning name",
@@ -151,7 +154,7 @@ export function fleetLedger(db: Database): FleetLedger {
       )
       return new Map(rows.map((row) => [row.generation, row.proof_key]))
     },
-    recordAcks: (acks) => recordAcks(db, acks),
+    recordAcks: (acks) => recordAcks(db, waves, acks),
     recordNacks: (nacks) => recordNacks(db, nacks),
     recordUsage: (reports) => recordUsage(db, reports),
     recordClients: (reports) => recordClients(db, reports),
@@ -225,127 +228,6 @@ async function redeem(tx: Queryable, node: string, token: string): Promise<Joine
   )
   const credentials = locked.map((row) => ({ credential: row.name, ...readPlace(row.spec) }))
   return { node, workload, credentials }
-}
-
-type ReadPlace = { mount: string; path: string; namespace?: string; field?: string }
-
-function readPlace(spec: Pick<CredentialSpec, 'stores'>): ReadPlace {
-  const store = spec.stores.find((s) => s.kind === 'vault-kv')
-  if (!store) throw new RekeyError('invalid_configuration', 'the credential has no vault-kv store')
-  const { mount, path, namespace, field } = store
-  return { mount, path, ...(namespace !== undefined && { namespace }), ...(field !== undefined && { field }) }
-}
-
-/** A new session knows nothing: what an older one proved does not count any more. */
-async function openSession(tx: Queryable, session: Parameters<FleetLedger['openSession']>[0]) {
-  const { labels = {}, adapters = [] } = session
-  await lockCredentialsOf(tx, session.node)
-  const { rows } = await tx.query(
-    `update node set session = session + 1, boot = $2, instance = $3, labels = $4, state = 'live', heard_at = now()
-     where name = $1 and state <> 'gone' returning session`,
-    [session.node, session.boot, session.instance, JSON.stringify(labels)],
-  )
-  if (!rows[0])
-    throw new RekeyError('permission_denied', `node ${session.node} is not enrolled, or was declared gone`)
-  await tx.query(
-    `update placement p set proved_revision = 0, proved = '{}', manifest = (
-       select m from jsonb_array_elements($2::jsonb) as m where m ->> 'credential' = p.credential limit 1)
-     where node = $1`,
-    [session.node, JSON.stringify(adapters)],
-  )
-  const desired = await desiredStates(tx, [session.node])
-  return { session: Number(rows[0].session), desired: desired.get(session.node) ?? [] }
-}
-
-/**
- * A value that waits to be adopted is in use at the gateways already: told that it shall hold nothing, a node would cut its
- * clients off. It hears of it in its wave.
- */
-const UNTOLD =
-  "(c.spec ->> 'firstValue' is not distinct from 'adopt' and p.accept = '{}' and p.refuse = '{}')"
-
-async function desiredStates(tx: Queryable, nodes: string[]): Promise<Map<string, NodeOrder[]>> {
-  const { rows } = await tx.query(
-    `with ended as materialized (
-       select c.name, array(
-         select generation from generation g where g.credential = c.name and g.validity = 'destroyed'
-         order by generation desc limit ${WATCHED_MAX}) as dead
-       from credential c where c.name in (select credential from placement where node = any($1))
-     )
-     select p.node, p.credential, p.revision, p.accept, p.refuse, p.floor, c.spec -> 'stores' as stores, ended.dead, (
-       select jsonb_object_agg(g.generation, g.key_id) from generation g
-       where g.credential = p.credential and g.generation = any(p.accept)) as "keyIds"
-     from placement p join credential c on c.name = p.credential join ended on ended.name = p.credential
-     where p.node = any($1) and not ${heldSql('p.credential')} and not ${UNTOLD} order by p.node, p.credential`,
-    [nodes],
-  )
-  const states = new Map<string, NodeOrder[]>()
-  for (const row of rows) {
-    const state: NodeOrder = {
-      credential: row.credential,
-      revision: row.revision,
-      accept: row.accept.map((generation: number) => ({
-        generation,
-        keyId: row.keyIds[generation],
-      })),
-      refuse: row.refuse,
-      floor: row.floor,
-      store: { kind: 'vault-kv', ...readPlace(row) },
-      dead: row.dead.filter((generation: number) => !row.accept.includes(generation)),
-    }
-    states.set(row.node, [...(states.get(row.node) ?? []), state])
-  }
-  return states
-}
-
-async function recordAcks(db: Database, acks: VerifiedAck[]): Promise<void> {
-  const { rows } = await db.pool.query(
-    // In the order in which a wave locks them too, so that the two cannot wait for each other.
-    `with said as (
-       select a.* from jsonb_to_recordset($1::jsonb) as a (node text, session bigint, credential text, revision bigint, proved integer[], refusals jsonb)
-       join node n on n.name = a.node and n.session = a.session and n.state <> 'gone'
-       join placement p on p.node = a.node and p.credential = a.credential and p.revision = a.revision
-       order by p.node, p.credential for update of p
-     )
-     update placement p set proved_revision = a.revision, proved = a.proved, refusals = a.refusals, proved_at = now(), nack = null
-     from said a where p.node = a.node and p.credential = a.credential and p.revision = a.revision
-     returning p.credential, p.revision`,
-    [JSON.stringify(acks)],
-  )
-  const touched = new Map(rows.map((row) => [`${row.credential} ${row.revision}`, row]))
-  // In an order of their own: the database promises none, and what follows from acks should not depend on it.
-  const inOrder = [...touched.values()].sort((a, b) =>
-    a.credential === b.credential ? a.revision - b.revision : a.credential < b.credential ? -1 : 1,
-  )
-  for (const { credential, revision } of inOrder) await waveProved(db, credential, revision)
-}
-
-/** Tells the open rotation once its whole wave has proved: one input for a wave, not one for each node. */
-async function waveProved(db: Database, credential: string, revision: number): Promise<void> {
-  const { rows } = await db.pool.query(
-    'select r.state from credential c join rotation r on r.id = c.open_rotation where c.name = $1',
-    [credential],
-  )
-  // The proofs are kept. A newer process counts them when it hears the next one: at the latest in a new session, which
-  // every node opens when this process is replaced.
-  if (!rows[0] || isNewer(rows[0].state, db.format)) return
-  const rotation = readState(rows[0].state, db.format)
-  // A containment narrows and widens at once: a proof of a later revision may be the last one of an earlier wave.
-  for (const rollout of rolloutsOf(rotation)) {
-    const wave = rollout.waves[rollout.wave]
-    if (!wave || rollout.revision > revision) continue
-    const waitsForLost = !leavesLostBehind(rotation, rollout)
-    const { rows: owing } = await db.pool.query(
-      `select 1 from placement p join node n on n.name = p.node
-       where p.credential = $1 and p.node = any($3) and p.proved_revision < $2 and n.state <> 'gone'
-         and ($4 or n.state <> 'lost') and coalesce((p.excused ->> 'until')::numeric, 0) < extract(epoch from now()) * 1000
-       limit 1`,
-      [credential, rollout.revision, wave, waitsForLost],
-    )
-    if (owing.length > 0) continue
-    const input = { type: 'WaveProved', revision: rollout.revision } as const
-    await db.transaction((tx) => submitIn(tx, rotation.id, input, 'fleet'))
-  }
 }
 
 /** What so many nodes of a wave have said of a trouble that passes is said: a decision for each of thousands would hold everything up. */

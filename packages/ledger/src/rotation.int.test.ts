@@ -360,6 +360,32 @@ describe('a node', () => {
 })
 
 describe('what nodes say of themselves', () => {
+  test('is theirs alone where many connect at once, and each session of one has its own number', async () => {
+    await configure()
+    const names = Array.from({ length: 20 }, (_, n) => `n${n + 1}`)
+    for (const node of names) await join(node)
+    const open = (node: string, label = node) => {
+      const adapters = [{ credential: 'key', kind: label, disruption: 'A' as const }]
+      return ledger.fleet.openSession({ node, boot: 'b', instance: 'i', labels: { label }, adapters })
+    }
+    const opened = await Promise.allSettled([
+      ...names.map((node) => open(node)),
+      open('stranger'),
+      open('n1', 'again'),
+    ])
+    const failed = opened.flatMap((one) => (one.status === 'rejected' ? [String(one.reason)] : []))
+    expect(failed).toEqual(['RekeyError: node stranger is not enrolled, or was declared gone'])
+    const [first, again] = [opened[0], opened.at(-1)].map((one) =>
+      one?.status === 'fulfilled' ? one.value : undefined,
+    )
+    expect(again?.session).toBe((first?.session ?? 0) + 1)
+    expect(first?.desired).toMatchObject([{ credential: 'key' }])
+    const { nodes } = await ledger.showRotation('key-g1')
+    expect(nodes.map(({ node, labels, adapter }) => [node, labels.label, adapter?.kind])).toEqual(
+      names.toSorted().map((node) => (node === 'n1' ? [node, 'again', 'again'] : [node, node, node])),
+    )
+  })
+
   test('decides who comes first, and how long a drain takes', async () => {
     await configure({ waves: [{ ofEach: 'version', nodes: 1 }] })
     for (const [node, version, cacheMs] of [

@@ -168,6 +168,21 @@ export async function listRotations(
   return rows.map((row) => view(row, db.format))
 }
 
+/** How a rotation ended; outcome null: it has not. Who asks again and again asks for this, and not for all of a large one. */
+export async function endOfRotation(
+  db: Database,
+  id: string,
+): Promise<Pick<RotationView, 'outcome' | 'exceptions'>> {
+  const { rows } = await db.pool.query(
+    'select case when closed_at is not null then state end as state, opened_at, closed_at from rotation where id = $1',
+    [id],
+  )
+  if (!rows[0]) throw new RekeyError('not_found', `there is no rotation ${id}`)
+  if (rows[0].state === null) return { outcome: null, exceptions: [] }
+  const { outcome, exceptions } = view(rows[0], db.format)
+  return { outcome, exceptions }
+}
+
 export async function showRotation(db: Database, id: string): Promise<RotationDetail> {
   const { rows } = await db.pool.query('select state, opened_at, closed_at from rotation where id = $1', [id])
   if (!rows[0]) throw new RekeyError('not_found', `there is no rotation ${id}`)

@@ -1,14 +1,17 @@
+import { createSecureContext, type SecureContext } from 'node:tls'
 import { type AgentToFleet, FleetToAgent } from '@rekey/contracts'
 import WebSocket from 'ws'
 import { backoffMs } from './backoff.ts'
 import type { Identity } from './identity.ts'
 import type { Log } from './log.ts'
 
+type TlsIdentity = Pick<Identity, 'privateKey' | 'certificate' | 'authorities'>
+
 export type LinkOptions = {
   url: string
   node: string
   /** Asked for at each connection, because certificates are renewed. */
-  identity: () => Pick<Identity, 'privateKey' | 'certificate' | 'authorities'>
+  identity: () => TlsIdentity
   hello: Extract<AgentToFleet, { type: 'hello' }>
   log: Log
   onDesired: (
@@ -36,6 +39,7 @@ export class FleetLink {
   #silence: NodeJS.Timeout | undefined
   readonly #end = new AbortController()
   #why: string | undefined
+  #context: { of: string; made: SecureContext } | undefined
 
   constructor(options: LinkOptions) {
     this.#options = options
@@ -66,6 +70,15 @@ export class FleetLink {
     clearTimeout(cut)
   }
 
+  /** Made once for each certificate: it takes as long as a handshake, and a fleet that is away is tried again and again. */
+  #contextOf(identity: TlsIdentity): SecureContext {
+    if (this.#context?.of !== identity.certificate) {
+      const { privateKey: key, certificate: cert, authorities: ca } = identity
+      this.#context = { of: cert, made: createSecureContext({ key, cert, ca, minVersion: 'TLSv1.3' }) }
+    }
+    return this.#context.made
+  }
+
   #sendOn(socket: WebSocket | undefined, message: AgentToFleet): void {
     if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message))
   }
@@ -73,15 +86,13 @@ export class FleetLink {
   #connect(): void {
     const { url, hello, log } = this.#options
     const identity = this.#options.identity()
-    const socket = new WebSocket(url, {
-      key: identity.privateKey,
-      cert: identity.certificate,
-      ca: identity.authorities,
-      minVersion: 'TLSv1.3',
+    const options = {
+      secureContext: this.#contextOf(identity),
       perMessageDeflate: false,
       maxPayload: PAYLOAD_MAX_BYTES,
       handshakeTimeout: HANDSHAKE_MS,
-    })
+    }
+    const socket = new WebSocket(url, options)
     this.#socket = socket
     let heartbeatMs = HANDSHAKE_MS
 

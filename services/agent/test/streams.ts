@@ -53,7 +53,10 @@ export function startStreams(options: { url: string; count: number; words: numbe
   return {
     /** Resolves when every client has the first word of the answer that it is at. */
     begun: () =>
-      until('all streams run', () => running.size === options.count && [...running].every((one) => one.hasBegun)),
+      until(
+        'all streams run',
+        () => running.size === options.count && [...running].every((one) => one.hasBegun),
+      ),
     /** How many that run began with this key. */
     runningWith: (key: string) => [...running].filter((one) => one.key === key && one.hasBegun).length,
     async stop() {

@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:https'
 import type { TLSSocket } from 'node:tls'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Counters } from './counters.ts'
+import { Doorway } from './doorway.ts'
 import type { Log } from './log.ts'
 import { nodeOf } from './peer.ts'
 
@@ -15,8 +16,9 @@ export function channelServer(options: {
   tls: TlsMaterial
   counters: Counters
   log: Log
-  onNode: (node: string, socket: WebSocket) => void
-}): { server: Server; sockets: WebSocketServer } {
+  /** `entered`: to be called when the node's session is open, so that the next one may come in. */
+  onNode: (node: string, socket: WebSocket, entered: () => void) => void
+}): { server: Server; doorway: Doorway; sockets: WebSocketServer } {
   const { counters, log } = options
   const server = createServer(
     {
@@ -28,6 +30,7 @@ export function channelServer(options: {
     },
     (_request, response) => response.writeHead(426).end(),
   )
+  const doorway = new Doorway(server)
   server.headersTimeout = 10_000
   server.requestTimeout = 10_000
   const sockets = new WebSocketServer({
@@ -44,11 +47,13 @@ export function channelServer(options: {
       socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n')
       return
     }
-    sockets.handleUpgrade(request, socket, head, (accepted) => options.onNode(node, accepted))
+    sockets.handleUpgrade(request, socket, head, (accepted) =>
+      options.onNode(node, accepted, () => doorway.opened(request.socket)),
+    )
   })
   server.on('tlsClientError', (error: NodeJS.ErrnoException) => {
     counters.add('wrong_peer')
     log.debug({ code: error.code }, 'a TLS handshake failed')
   })
-  return { server, sockets }
+  return { server, doorway, sockets }
 }

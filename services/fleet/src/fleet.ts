@@ -124,7 +124,7 @@ export class Fleet {
       tls,
       counters,
       log,
-      onNode: (node, socket) => this.#welcome(node, socket),
+      onNode: (node, socket, entered) => this.#welcome(node, socket, entered),
     })
     this.#enrolment = enrolmentServer({
       tls: { key: tls.key, cert: tls.cert },
@@ -159,6 +159,7 @@ export class Fleet {
     const open = this.sessions.all()
     this.#enrolment.close()
     this.#channel.server.close()
+    this.#channel.doorway.close()
     const batches = [this.#acks, this.#nacks, this.#usage, this.#clients, this.#knocks]
     await Promise.all(batches.map((batch) => batch.flush()))
     await Promise.all(open.map((s) => this.#options.ledger.closeSession(s.node, s.session).catch(() => {})))
@@ -169,7 +170,7 @@ export class Fleet {
     }, 500).unref()
   }
 
-  #welcome(node: string, socket: WebSocket): void {
+  #welcome(node: string, socket: WebSocket, entered: () => void): void {
     const { ledger, vault, log, instance, heartbeatMs } = this.#options
     const { counters, sessions } = this
     const session = new NodeSession({
@@ -190,6 +191,7 @@ export class Fleet {
         return opened
       },
       onOpen: (opened) => {
+        entered()
         counters.add('sessions_opened')
         if (!sessions.enter(opened)) {
           opened.close(4001, 'a newer session was opened')

@@ -173,7 +173,7 @@ export function rotationRoutes(api: Api, { ledger }: Shared): void {
     async ({ params: { id }, query }) => {
       const entries = await ledger.journal({ stream: `rotation/${id}`, ...query })
       // A rotation that exists has at least its first entry: nothing at all may mean that there is none.
-      if (entries.length === 0) await ledger.showRotation(id)
+      if (entries.length === 0) await ledger.endOfRotation(id)
       return entries
     },
   )

@@ -28,7 +28,7 @@ export function watchRoutes(api: Api, shared: Shared): void {
       if (watches >= WATCHES_MAX)
         throw new RekeyError('throttled', `${WATCHES_MAX} rotations are watched already`)
       // Before anything is sent, so that an unknown rotation is a plain 404.
-      await shared.ledger.showRotation(id)
+      await shared.ledger.endOfRotation(id)
       watches++
       const gone = new AbortController()
       reply.raw.once('close', () => {
@@ -56,8 +56,8 @@ async function* entriesOf(
   yield ': watching\n\n'
   while (!gone.aborted && !bell.closed.aborted) {
     const seen = bell.rings
-    // The state first: what is in the journal after it can only be more.
-    const { outcome, exceptions } = await ledger.showRotation(id)
+    // The end first: what is in the journal after it can only be more.
+    const { outcome, exceptions } = await ledger.endOfRotation(id)
     const entries = await ledger.journal({ stream: `rotation/${id}`, after })
     for (const entry of entries) {
       after = entry.position

@@ -1,0 +1,96 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { afterEach, expect, test } from 'vitest'
+import { until } from '../test/until.ts'
+import { Doorway, type DoorwayOptions } from './doorway.ts'
+
+let server: Server
+let clients: Socket[] = []
+
+afterEach(() => {
+  for (const client of clients) client.destroy()
+  clients = []
+  server.close()
+})
+
+/** A server with a doorway; `inside` are those that came in, in order. */
+async function open(options: DoorwayOptions) {
+  const inside: Socket[] = []
+  server = createServer((socket) => void inside.push(socket))
+  const doorway = new Doorway(server, options)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return { inside, doorway }
+}
+
+async function knock(): Promise<Socket> {
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  clients.push(client)
+  client.on('error', () => {})
+  await once(client, 'connect')
+  return client
+}
+
+test('so many come in at once, in their order, and the next when one is open', async () => {
+  const { inside, doorway } = await open({ atOnce: 2, slowMs: 60_000 })
+  const order: unknown[] = []
+  for (let n = 0; n < 5; n += 1) order.push((await knock()).localPort)
+  const came = () => inside.map(({ remotePort }) => remotePort)
+  await until('the first two', () => inside.length === 2)
+  doorway.opened(inside[0] as Socket)
+  doorway.opened(inside[1] as Socket)
+  // Said again, it makes no more room.
+  doorway.opened(inside[0] as Socket)
+  await until('the next two', () => inside.length === 4)
+  expect(came()).toEqual(order.slice(0, 4))
+  clients[2]?.destroy()
+  await until('the last, where one hung up', () => inside.length === 5)
+  expect(came().at(-1)).toBe(order.at(-1))
+})
+
+test('what they said while they waited is not lost', async () => {
+  const { inside, doorway } = await open({ atOnce: 1, slowMs: 60_000 })
+  await knock()
+  const second = await knock()
+  second.write('hello')
+  await until('the first', () => inside.length === 1)
+  doorway.opened(inside[0] as Socket)
+  await until('the second', () => inside.length === 2)
+  const [said] = await once(inside[1] as Socket, 'data')
+  expect(String(said)).toBe('hello')
+})
+
+test('one that takes long keeps nobody waiting, and goes on', async () => {
+  const { inside } = await open({ atOnce: 1, slowMs: 20 })
+  await knock()
+  await knock()
+  await until('both', () => inside.length === 2)
+  expect(inside.every((socket) => !socket.destroyed)).toBe(true)
+})
+
+test('more than may wait are turned away at once, and who waited too long when it is their turn', async () => {
+  const { inside, doorway } = await open({ atOnce: 1, waitingMax: 1, patienceMs: 5, slowMs: 60_000 })
+  await knock()
+  await until('the first', () => inside.length === 1)
+  const second = await knock()
+  const since = performance.now()
+  const third = await knock()
+  await once(third, 'close')
+  expect(second.destroyed).toBe(false)
+  await until('it has waited', () => performance.now() - since > 10)
+  doorway.opened(inside[0] as Socket)
+  await once(second, 'close')
+  expect(inside).toHaveLength(1)
+})
+
+test('at its end nobody waits any more', async () => {
+  const { inside, doorway } = await open({ atOnce: 1, slowMs: 60_000 })
+  await knock()
+  await until('the first', () => inside.length === 1)
+  const second = await knock()
+  await until('it waits', () => server.listening)
+  const closed = once(second, 'close')
+  doorway.close()
+  await closed
+  expect(inside[0]?.destroyed).toBe(false)
+})

@@ -1,0 +1,91 @@
+import type { Server, Socket } from 'node:net'
+
+export type DoorwayOptions = {
+  /** Connections that are being opened at once. */
+  atOnce?: number
+  /** Connections that wait for their turn; more are closed. */
+  waitingMax?: number
+  /** Who waited for longer is taken to have given up. */
+  patienceMs?: number
+  /** Who takes longer to open keeps nobody else waiting, and may go on. */
+  slowMs?: number
+}
+
+/**
+ * Opening a connection costs milliseconds of processor time on both sides. Of a whole fleet that comes at once, each would get a
+ * share of it that is too small to be done before it gives up, and all of it would be for nothing. So they come in one after the
+ * other, in the order in which they knocked, and who has given up by then is passed over.
+ */
+export class Doorway {
+  readonly #atOnce: number
+  readonly #waitingMax: number
+  readonly #patienceMs: number
+  readonly #slowMs: number
+  /** Being opened, by address and port. */
+  readonly #opening = new Map<string, NodeJS.Timeout>()
+  readonly #waiting = new Set<{ socket: Socket; since: number }>()
+  readonly #enter: (socket: Socket) => void
+
+  /** Stands before what `server` does with a connection. */
+  constructor(server: Server, options: DoorwayOptions = {}) {
+    const { atOnce = 128, waitingMax = 4_000, patienceMs = 8_000, slowMs = 1_000 } = options
+    this.#atOnce = atOnce
+    this.#waitingMax = waitingMax
+    this.#patienceMs = patienceMs
+    this.#slowMs = slowMs
+    const inside = server.listeners('connection')
+    server.removeAllListeners('connection')
+    this.#enter = (socket) => {
+      for (const listener of inside) listener.call(server, socket)
+    }
+    server.on('connection', (socket) => this.#knock(socket))
+  }
+
+  /** A connection is open, or is known to come to nothing: the next one may come in. */
+  opened(socket: Pick<Socket, 'remoteAddress' | 'remotePort'>): void {
+    this.#free(keyOf(socket))
+  }
+
+  close(): void {
+    for (const { socket } of this.#waiting) socket.destroy()
+    this.#waiting.clear()
+  }
+
+  #knock(socket: Socket): void {
+    const waits = { socket, since: performance.now() }
+    socket.on('error', () => {})
+    const key = keyOf(socket)
+    socket.once('close', () => {
+      this.#waiting.delete(waits)
+      this.#free(key)
+    })
+    if (this.#waiting.size >= this.#waitingMax) return void socket.destroy()
+    this.#waiting.add(waits)
+    this.#next()
+  }
+
+  #next(): void {
+    for (const waits of this.#waiting) {
+      if (this.#opening.size >= this.#atOnce) return
+      this.#waiting.delete(waits)
+      const { socket, since } = waits
+      if (performance.now() - since > this.#patienceMs) {
+        socket.destroy()
+        continue
+      }
+      const key = keyOf(socket)
+      const timer = setTimeout(() => this.#free(key), this.#slowMs)
+      timer.unref()
+      this.#opening.set(key, timer)
+      this.#enter(socket)
+    }
+  }
+
+  #free(key: string): void {
+    clearTimeout(this.#opening.get(key))
+    if (this.#opening.delete(key)) this.#next()
+  }
+}
+
+const keyOf = ({ remoteAddress, remotePort }: Pick<Socket, 'remoteAddress' | 'remotePort'>) =>
+  `${remoteAddress} ${remotePort}`
