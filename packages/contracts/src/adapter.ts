@@ -2,7 +2,8 @@ import type { Probe } from './authority.ts'
 import type { Secret } from './secret.ts'
 
 /** How a change of keys disturbs what is served: A live memory, B file re-read, C reload, D second process, E restart. */
-export type Disruption = 'A' | 'B' | 'C' | 'D' | 'E'
+export const DISRUPTIONS = ['A', 'B', 'C', 'D', 'E'] as const
+export type Disruption = (typeof DISRUPTIONS)[number]
 
 export type AcceptedValue = { generation: number; keyId: string; value: Secret }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { DISRUPTIONS } from './adapter.ts'
 import { ClientSpec } from './address.ts'
 import { AuthoritySpec, definitionOf } from './authorities/index.ts'
 import { AwsRegion, millis, Name, Span, SpiffeId, StorePath, spanMs } from './fields.ts'
@@ -115,6 +116,8 @@ export const RolloutSpec = z.strictObject({
   waves: z.array(WaveSpec).min(1).default([1, '10%', '100%']),
   /** The most nodes of one wave of a routine rotation: larger ones are split. */
   maxInFlight: z.number().int().positive().optional(),
+  /** The class of adapter (A to E) beyond which a routine rotation would disturb nodes too much: it is held before a value is made. */
+  maxDisruption: z.enum(DISRUPTIONS).optional(),
   brake: BrakeSpec.optional(),
   /** Causes that arrive within this time after the first are satisfied by the same rotation. */
   settleMs: millis.default(1_000),

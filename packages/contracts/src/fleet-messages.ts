@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { DISRUPTIONS } from './adapter.ts'
 import { Address } from './address.ts'
 
 /** The fleet channel: JSON text frames over one mTLS WebSocket that the agent opens. No value ever passes here. */
@@ -121,7 +122,7 @@ export const AgentToFleet = z.discriminatedUnion('type', [
         z.object({
           credential: name,
           kind: name,
-          disruption: z.enum(['A', 'B', 'C', 'D', 'E']),
+          disruption: z.enum(DISRUPTIONS),
           /** It can notice requests with dead keys, and wants to be told which are dead. */
           buries: z.boolean().optional(),
           /** How long its software goes on with a value that it had before. */

@@ -1,13 +1,14 @@
-import type { Facts, Member, Observation } from '@rekey/core'
+import type { Disruption, Facts, Member, Observation } from '@rekey/core'
 import type { Queryable } from './database.ts'
 import type { Stored } from './format.ts'
 
-type MemberRow = Omit<Member, 'excused' | 'lost' | 'cacheMs' | 'longestMs' | 'nack'> & {
+type MemberRow = Omit<Member, 'excused' | 'lost' | 'cacheMs' | 'longestMs' | 'disruption' | 'nack'> & {
   nack: string | null
   state: string
   excusedUntil: number | null
   cacheMs: number | null
   longestMs: number | null
+  disruption: Disruption | null
 }
 
 type Locked = { name: string; last_generation: number; open_rotation: string | null }
@@ -44,7 +45,8 @@ export async function readAround(
      ), member as (
        select json_agg(json_build_object(
                 'node', p.node, 'state', n.state, 'provedRevision', p.proved_revision, 'accepts', p.proved,
-                'usage', p.usage, 'labels', n.labels, 'cacheMs', p.manifest -> 'cacheMs', 'longestMs', p.manifest -> 'longestMs', 'nack', p.nack ->> 'reason', 'excusedUntil', (p.excused ->> 'until')::bigint,
+                'usage', p.usage, 'labels', n.labels, 'cacheMs', p.manifest -> 'cacheMs', 'longestMs', p.manifest -> 'longestMs',
+                'disruption', p.manifest ->> 'disruption', 'nack', p.nack ->> 'reason', 'excusedUntil', (p.excused ->> 'until')::bigint,
                 'reportedAt', (extract(epoch from p.reported_at) * 1000)::bigint) order by p.node) as members
        from placement p join node n on n.name = p.node
        where p.credential = $1 and n.state <> 'gone'
@@ -65,10 +67,11 @@ export async function readAround(
     state,
     facts: {
       now,
-      members: members.map(({ state, excusedUntil, cacheMs, longestMs, nack, ...row }) => ({
+      members: members.map(({ state, excusedUntil, cacheMs, longestMs, disruption, nack, ...row }) => ({
         ...row,
         ...(cacheMs !== null && { cacheMs }),
         ...(longestMs !== null && { longestMs }),
+        ...(disruption !== null && { disruption }),
         ...(nack !== null && { nack }),
         excused: excusedUntil !== null && excusedUntil > now,
         lost: state === 'lost',

@@ -15,7 +15,7 @@ const planFor = (authority: object) =>
     }),
   )
 
-test('the brake, what may be in flight, and a cut at the cap are only there where they are asked for', () => {
+test('the brake, what may be in flight or disturbed, and a cut at the cap are only there where they are asked for', () => {
   const { rollout, ...spec } = CredentialSpec.parse({
     workload: 'chat',
     purpose: 'api-key',
@@ -25,6 +25,7 @@ test('the brake, what may be in flight, and a cut at the cap are only there wher
     rollout: {
       waves: [{ by: 'zone' }, '100%'],
       maxInFlight: 50,
+      maxDisruption: 'B',
       brake: { errors: '0.5%' },
       atDrainCap: 'cut',
     },
@@ -32,12 +33,14 @@ test('the brake, what may be in flight, and a cut at the cap are only there wher
   expect(planOf({ ...spec, rollout })).toMatchObject({
     waves: [{ by: 'zone' }, '100%'],
     maxInFlight: 50,
+    maxDisruption: 'B',
     brake: { share: 0.005, requests: 50, watchMs: 30_000, action: 'rollback' },
     atDrainCap: 'cut',
   })
-  const { brake: _, maxInFlight: __, ...plain } = rollout
+  const { brake: _, maxInFlight: __, maxDisruption: ___, ...plain } = rollout
   const plan = planOf({ ...spec, rollout: { ...plain, atDrainCap: 'hold' } })
-  for (const absent of ['brake', 'maxInFlight', 'atDrainCap']) expect(plan).not.toHaveProperty(absent)
+  for (const absent of ['brake', 'maxInFlight', 'maxDisruption', 'atDrainCap'])
+    expect(plan).not.toHaveProperty(absent)
 })
 
 test('a key of AWS must be unused for as long as AWS may say a use late', () => {

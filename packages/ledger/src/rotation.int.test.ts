@@ -403,6 +403,24 @@ describe('what nodes say of themselves', () => {
     expect((await ledger.showRotation('key-g1')).drain[0]).toEqual({ ms: 90_000, why: 'n2 may hold it' })
   })
 
+  test('keeps what would be disturbed too much from being rotated', async () => {
+    await configure({ maxDisruption: 'B' })
+    for (const [node, disruption] of [
+      ['n1', 'B'],
+      ['n2', 'C'],
+    ] as const) {
+      await join(node)
+      const adapters = [{ credential: 'key', kind: 'file', disruption }]
+      await ledger.fleet.openSession({ node, boot: 'b', instance: 'i', labels: {}, adapters })
+    }
+    await ledger.fireTimers('test')
+    const { phase, holds } = await ledger.showRotation('key-g1')
+    expect(phase).toBe('planned')
+    expect(holds).toMatchObject([
+      { reason: 'disruptive', detail: 'a change would disturb more than class B: n2 (C)' },
+    ])
+  })
+
   test('counts for less the older it is, and not where counting has just begun', async () => {
     await configure()
     const session = await join('n1')

@@ -249,7 +249,7 @@ async function offboardingId(tx: Queryable, name: string, generation: number | n
 
 /** The configuration as the rotation freezes it. */
 export function planOf({ direction, authority, stores, rollout }: CredentialSpec): Plan {
-  const { jitterMs: _, brake, atDrainCap, maxInFlight, ...timings } = rollout
+  const { jitterMs: _, brake, atDrainCap, maxInFlight, maxDisruption, ...timings } = rollout
   const { quietMsMin = 0, ...abilities } = definitionOf(authority).abilities(authority)
   return {
     direction,
@@ -257,6 +257,7 @@ export function planOf({ direction, authority, stores, rollout }: CredentialSpec
     stores: stores.map((s) => s.name),
     ...timings,
     ...(maxInFlight !== undefined && { maxInFlight }),
+    ...(maxDisruption !== undefined && { maxDisruption }),
     ...(brake && { brake: brakeOf(brake) }),
     ...(atDrainCap === 'cut' && { atDrainCap }),
     // A use that is told of late must not come after the window that it counts for.

@@ -162,6 +162,7 @@ export function evolve(rotation: Rotation | undefined, event: RotationEvent): Ro
         ...rotation,
         holds: rotation.holds.filter((h) => h.reason !== event.reason || h.about !== event.about),
         ...(event.reason === 'error_rate' && { unbraked: true }),
+        ...(event.reason === 'disruptive' && { mayDisturb: true }),
       }
     case 'RotationClosed':
       return { ...rotation, outcome: event.outcome, holds: [] }

@@ -10,12 +10,13 @@ export function find(rotation: Rotation, reason: Hold['reason'], about: string):
   return rotation.holds.find((h) => h.reason === reason && h.about === about)
 }
 
-/** A human or the brake stopped a routine rotation. An emergency is stopped by nobody. */
+/** A human, the brake or what it would disturb stopped a routine rotation. An emergency is stopped by nobody. */
 export function isPaused({ mode, holds }: Rotation): boolean {
   return mode === 'rotate' && holds.some(stops)
 }
 
-export const stops = ({ reason }: Hold): boolean => reason === 'human' || reason === 'error_rate'
+export const stops = ({ reason }: Hold): boolean =>
+  reason === 'human' || reason === 'error_rate' || reason === 'disruptive'
 
 export function lift({ reason, about }: Hold, because: string): RotationEvent {
   return { type: 'HoldLifted', reason, about, because }
@@ -59,6 +60,7 @@ function settled(
     case 'no_slot':
       return events.some((e) => e.type === 'StagingStarted' && isAbout(e)) ? 'there is room' : undefined
     case 'overdue':
+    case 'disruptive':
     case 'error_rate':
     case 'human':
       // Only the end of the rotation, or a human.

@@ -1,6 +1,6 @@
 import type { Effect, EffectResult, Timer } from './effects.ts'
 import type { RotationEvent } from './events.ts'
-import type { Cause, Goal, Mode, Nack } from './state.ts'
+import type { Cause, Disruption, Goal, Mode, Nack } from './state.ts'
 
 /** What reached a rotation. Late and repeated input decides nothing. */
 export type Input =
@@ -52,6 +52,8 @@ export type Member = {
   cacheMs?: number
   /** The longest that a request or stream runs there; absent: not known. */
   longestMs?: number
+  /** How a change disturbs what it serves; absent: not known, because it was never connected. */
+  disruption?: Disruption
 }
 
 /** Requests, and how many of them were answered with an error of the server (5xx) or not at all. */

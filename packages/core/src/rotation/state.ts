@@ -108,6 +108,9 @@ export type Brake = {
   action: 'rollback' | 'hold'
 }
 
+/** How a change of keys disturbs what a node serves, by the class of its adapter: `A` not at all, `E` by a restart. */
+export type Disruption = 'A' | 'B' | 'C' | 'D' | 'E'
+
 /** Frozen when the rotation opens, so that an edit of the configuration never changes one under way. */
 export type Plan = {
   direction: Direction
@@ -118,6 +121,8 @@ export type Plan = {
   waves: WaveEntry[]
   /** The most nodes of one routine wave. */
   maxInFlight?: number
+  /** A routine rotation that would disturb a node more is held before anything of it is made. */
+  maxDisruption?: Disruption
   brake?: Brake
   /** Absent: what is not drained at the cap is held. `cut`: it is ended, whoever still uses it. */
   atDrainCap?: 'cut'
@@ -231,8 +236,8 @@ export type Retirement = {
 }
 
 /**
- * Why a rotation waits. A hold tells people; it stops nothing that can go on, but for `human` and `error_rate`, which stop a
- * routine rotation. It ends by its own cause alone: the effect is done, the wave is proved, the drain or the refusal is shown,
+ * Why a rotation waits. A hold tells people; it stops nothing that can go on, but for `human`, `error_rate` and `disruptive`,
+ * which stop a routine rotation. It ends by its own cause alone: the effect is done, the wave is proved, the drain or the refusal is shown,
  * or a human resumes.
  */
 export type Hold = {
@@ -245,6 +250,7 @@ export type Hold = {
     | 'no_slot'
     | 'overdue'
     | 'error_rate'
+    | 'disruptive'
     | 'human'
   /** What it is about: the effect's key, `r<revision>` of a wave, `g<generation>`, or the rotation's id. */
   about: string
@@ -292,6 +298,8 @@ export type Rotation = {
   holds: Hold[]
   /** A human let it go on though requests fail: it does not brake any more. */
   unbraked?: true
+  /** A human let it go on though it disturbs nodes more than is allowed. */
+  mayDisturb?: true
   outcome: Outcome | null
 }
 

@@ -1,5 +1,6 @@
 import { brakeLook, install, lookAt, probe, promote, stage } from './asks.ts'
 import { isBraked } from './brake.ts'
+import { refuseToDisturb } from './disruption.ts'
 import { placeHold } from './holds.ts'
 import type { Facts } from './inputs.ts'
 import { baselineEnded } from './probing.ts'
@@ -37,6 +38,8 @@ function planned(rotation: Rotation, { generation, settled }: Successor, facts: 
     return events.length > 0 ? { events, effects: [] } : undefined
   }
   if (!hasFreeSlot(rotation) || isGoingBack(rotation)) return undefined
+  const disturbed = refuseToDisturb(rotation, facts)
+  if (disturbed) return disturbed
   const waves = wavesOf(rotation, facts)
   const [first] = rotation.plan.stores
   const effects = first === undefined ? [] : [stage(rotation, generation, first, facts.now)]
