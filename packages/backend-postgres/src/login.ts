@@ -1,5 +1,4 @@
-import { randomBytes } from 'node:crypto'
-import { RekeyError, Secret } from '@rekey/contracts'
+import { loginIn, newPassword, Secret, strongLogin } from '@rekey/contracts'
 import { z } from 'zod'
 import { LOOPBACK, type Place } from './place.ts'
 
@@ -27,39 +26,14 @@ function sslmodeOf(ssl: boolean | 'true' | 'false' | undefined, host: string): '
   return isPlain ? 'disable' : 'verify-full'
 }
 
-/** 256 bits; the prefix lets secret scanners recognise a leaked one. */
-const PREFIX = 'rk_'
-const BYTES = 32
-
-/** Letters, digits, - and _ need no SASLprep and no escaping; 22 of them can hold 128 bits. */
-const STRONG = /^[A-Za-z0-9_-]{22,200}$/
-
 export function newLogin(username: string, { host, port, database, sslmode }: Place): Secret {
-  const password = PREFIX + randomBytes(BYTES).toString('base64url')
-  return secretOf({ username, password, host, port, dbname: database, sslmode })
+  return secretOf({ username, password: newPassword(), host, port, dbname: database, sslmode })
 }
 
 export function secretOf({ username, password, host, port, dbname, sslmode }: Login): Secret {
   return Secret.of(JSON.stringify({ username, password, host, port, dbname, sslmode }))
 }
 
-/** Undefined: it is no login. Nothing of the text, nor of what a parser said of it, goes on from here. */
-export function loginOf(value: Secret): Login | undefined {
-  try {
-    return Login.safeParse(JSON.parse(value.reveal())).data
-  } catch {
-    return undefined
-  }
-}
+export const loginOf = (value: Secret): Login | undefined => loginIn(Login, value)
 
-/** A login that may be installed. Whoever put another one into a store must not make it a weak one. */
-export function strongLoginOf(value: Secret): Login {
-  const login = loginOf(value)
-  if (!login) throw new RekeyError('value_refused', 'the value is not a login in JSON')
-  if (!STRONG.test(login.password))
-    throw new RekeyError(
-      'value_refused',
-      'the password must have 22 or more characters, of letters, digits, - and _ alone',
-    )
-  return login
-}
+export const strongLoginOf = (value: Secret): Login => strongLogin(loginOf(value))

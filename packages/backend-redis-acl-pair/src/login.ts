@@ -1,5 +1,5 @@
-import { createHash, randomBytes } from 'node:crypto'
-import { RekeyError, Secret } from '@rekey/contracts'
+import { createHash } from 'node:crypto'
+import { loginIn, newPassword, RekeyError, Secret, strongLogin } from '@rekey/contracts'
 import { z } from 'zod'
 
 /** A server, as a client reaches it. */
@@ -15,39 +15,18 @@ const Login = z.object({
 })
 export type Login = z.infer<typeof Login>
 
-/** 256 bits; the prefix lets secret scanners recognise a leaked one. */
-const PREFIX = 'rk_'
-/** 22 of them can hold 128 bits. */
-const STRONG = /^[A-Za-z0-9_-]{22,200}$/
-
 export function newLogin(username: string, place: Place): Secret {
-  return secretOf({ username, password: PREFIX + randomBytes(32).toString('base64url'), ...place })
+  return secretOf({ username, password: newPassword(), ...place })
 }
 
 export function secretOf({ username, password, host, port, tls }: Login): Secret {
   return Secret.of(JSON.stringify({ username, password, host, port, tls }))
 }
 
-/** Undefined: it is no login. Nothing of the text, nor of what a parser said of it, goes on from here. */
-export function loginOf(value: Secret): Login | undefined {
-  try {
-    return Login.safeParse(JSON.parse(value.reveal())).data
-  } catch {
-    return undefined
-  }
-}
+export const loginOf = (value: Secret): Login | undefined => loginIn(Login, value)
 
-/** A login that may be installed. Its digest is what the server gets, and 256 bits are what makes that safe. */
-export function strongLoginOf(value: Secret): Login {
-  const login = loginOf(value)
-  if (!login) throw new RekeyError('value_refused', 'the value is not a login in JSON')
-  if (!STRONG.test(login.password))
-    throw new RekeyError(
-      'value_refused',
-      'the password must have 22 or more characters, of letters, digits, - and _ alone',
-    )
-  return login
-}
+/** Its digest is what the server gets, and 256 bits are what makes that safe. */
+export const strongLoginOf = (value: Secret): Login => strongLogin(loginOf(value))
 
 export const digestOf = (password: string): string => createHash('sha256').update(password).digest('hex')
 
