@@ -62,11 +62,9 @@ function compiled(tools: string, onProgress: Progress): Promise<string> {
       async build(dir, say) {
         await ensureTool('g++', ['g++'], say)
         await ensureTool('make', ['make'], say)
-        const [fetched, source, building] = ['fetched', 'source', 'building'].map((name) => join(dir, name)) as [
-          string,
-          string,
-          string,
-        ]
+        const [fetched, source, building] = ['fetched', 'source', 'building'].map((name) =>
+          join(dir, name),
+        ) as [string, string, string]
         const python = join(tools, 'bin', 'python')
         try {
           const pip = ['-m', 'pip', 'download', '--quiet', '--no-input', '--disable-pip-version-check']
@@ -91,7 +89,9 @@ function compiled(tools: string, onProgress: Progress): Promise<string> {
           )
         }
         await rename(join(building, 'bin', 'llama-server'), join(dir, 'llama-server'))
-        await Promise.all([fetched, source, building].map((path) => rm(path, { recursive: true, force: true })))
+        await Promise.all(
+          [fetched, source, building].map((path) => rm(path, { recursive: true, force: true })),
+        )
       },
     },
     onProgress,

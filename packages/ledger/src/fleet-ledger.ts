@@ -26,10 +26,15 @@ export type NodeOrder = DesiredState & { dead?: number[] }
 export interface FleetLedger {
   /** Redeems a one-use join token for exactly this node name; undefined: unknown, used, expired or for another node. */
   redeemJoinToken(node: string, token: string): Promise<JoinedNode | undefined>
-  /** Opens a session (numbers only grow; an older one of the node ends) and reads the node's desired states fresh. */
+  /**
+   * Opens a session (numbers only grow; an older one of the node ends) and reads the node's desired states fresh. `reads`: what
+   * was last said to be allowed; null: not known.
+   */
   openSession(
     session: { node: string; boot: string; instance: string } & NodeManifest,
-  ): Promise<{ session: number; desired: NodeOrder[] }>
+  ): Promise<{ session: number; desired: NodeOrder[]; reads: string | null }>
+  /** The node may read these places now, in whatever form: it is only compared. */
+  readsAllowed(node: string, reads: string): Promise<void>
   closeSession(node: string, session: number): Promise<void>
   /** Fresh desired states of these nodes. */
   desiredStates(nodes: string[]): Promise<Map<string, NodeOrder[]>>

@@ -127,6 +127,9 @@ export function fleetLedger(db: Database): FleetLedger {
   return {
     redeemJoinToken: (node, token) => db.transaction((tx) => redeem(tx, node, token)),
     openSession: sessionOpener(db),
+    async readsAllowed(node, reads) {
+      await db.pool.query('update node set reads = $2 where name = $1', [node, reads])
+    },
     async closeSession(node, session) {
       const { rows } = await db.pool.query(
         "update node set state = 'lost' where name = $1 and session = $2 and state = 'live' returning name",
@@ -201,7 +204,7 @@ async function redeem(tx: Queryable, node: string, token: string): Promise<Joine
   await tx.query(
     `insert into node (name, workload) values ($1, $2)
      on conflict (name) do update set workload = excluded.workload, state = 'lost',
-       session = node.session + 1, identity_ended_at = null`,
+       session = node.session + 1, identity_ended_at = null, reads = null`,
     [node, workload],
   )
   await tx.query('delete from placement where node = $1 and credential <> all($2)', [

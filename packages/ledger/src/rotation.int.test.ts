@@ -380,6 +380,12 @@ describe('what nodes say of themselves', () => {
     )
     expect(again?.session).toBe((first?.session ?? 0) + 1)
     expect(first?.desired).toMatchObject([{ credential: 'key' }])
+    await ledger.fleet.readsAllowed('n1', 'secret/a')
+    expect((await open('n1', 'again')).reads).toBe('secret/a')
+    expect((await open('n2')).reads).toBeNull()
+    // With another identity comes another policy.
+    await join('n1')
+    expect((await open('n1', 'again')).reads).toBeNull()
     const { nodes } = await ledger.showRotation('key-g1')
     expect(nodes.map(({ node, labels, adapter }) => [node, labels.label, adapter?.kind])).toEqual(
       names.toSorted().map((node) => (node === 'n1' ? [node, 'again', 'again'] : [node, node, node])),
@@ -415,7 +421,7 @@ describe('what nodes say of themselves', () => {
     }
     await ledger.fireTimers('test')
     const { phase, holds } = await ledger.showRotation('key-g1')
-    expect(phase).toBe('planned')
+    expect(phase).toBe('Planned')
     expect(holds).toMatchObject([
       { reason: 'disruptive', detail: 'a change would disturb more than class B: n2 (C)' },
     ])

@@ -5,7 +5,7 @@ import type { FleetLedger, NodeOrder } from './fleet-ledger.ts'
 import { Together } from './together.ts'
 
 export type SessionRequest = Parameters<FleetLedger['openSession']>[0]
-type Opened = { session: number; desired: NodeOrder[] }
+type Opened = { session: number; desired: NodeOrder[]; reads: string | null }
 
 /**
  * Opens sessions of nodes, those that come together in one transaction: each takes the lock of its credentials, and a fleet that
@@ -33,25 +33,26 @@ async function openSessions(tx: Queryable, requests: SessionRequest[]): Promise<
   const { rows } = await tx.query(
     `update node n set session = n.session + 1, boot = r.boot, instance = r.instance, labels = r.labels, state = 'live', heard_at = now()
      from jsonb_to_recordset($1::jsonb) as r (node text, boot text, instance text, labels jsonb)
-     where n.name = r.node and n.state <> 'gone' returning n.name, n.session`,
+     where n.name = r.node and n.state <> 'gone' returning n.name, n.session, n.reads`,
     [JSON.stringify(requests.map(({ labels = {}, ...request }) => ({ ...request, labels })))],
   )
-  const sessions = new Map<string, number>(rows.map((row) => [row.name, Number(row.session)]))
+  const opened = new Map<string, Omit<Opened, 'desired'>>(
+    rows.map(({ name, session, reads }) => [name, { session: Number(session), reads }]),
+  )
   await tx.query(
     `update placement p set proved_revision = 0, proved = '{}', manifest = (
        select m from jsonb_array_elements(r.adapters) as m where m ->> 'credential' = p.credential limit 1)
      from jsonb_to_recordset($1::jsonb) as r (node text, adapters jsonb) where p.node = r.node`,
     [
       JSON.stringify(
-        requests.flatMap(({ node, adapters = [] }) => (sessions.has(node) ? [{ node, adapters }] : [])),
+        requests.flatMap(({ node, adapters = [] }) => (opened.has(node) ? [{ node, adapters }] : [])),
       ),
     ],
   )
-  const desired = await desiredStates(tx, [...sessions.keys()])
+  const desired = await desiredStates(tx, [...opened.keys()])
   return nodes.map((node) => {
-    const session = sessions.get(node)
-    if (session === undefined)
-      return new RekeyError('permission_denied', `node ${node} is not enrolled, or was declared gone`)
-    return { session, desired: desired.get(node) ?? [] }
+    const one = opened.get(node)
+    if (!one) return new RekeyError('permission_denied', `node ${node} is not enrolled, or was declared gone`)
+    return { ...one, desired: desired.get(node) ?? [] }
   })
 }

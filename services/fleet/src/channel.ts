@@ -30,7 +30,7 @@ export function channelServer(options: {
     },
     (_request, response) => response.writeHead(426).end(),
   )
-  const doorway = new Doorway(server)
+  const doorway = new Doorway(server, { onTurnedAway: () => counters.add('turned_away') })
   server.headersTimeout = 10_000
   server.requestTimeout = 10_000
   const sockets = new WebSocketServer({
@@ -47,6 +47,7 @@ export function channelServer(options: {
       socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n')
       return
     }
+    doorway.known(request.socket)
     sockets.handleUpgrade(request, socket, head, (accepted) =>
       options.onNode(node, accepted, () => doorway.opened(request.socket)),
     )

@@ -6,6 +6,7 @@ const NAMES = [
   'acks_taken',
   'acks_stale',
   'nacks_taken',
+  'turned_away',
   'malformed',
   'wrong_peer',
   'wrong_protocol',

@@ -60,16 +60,28 @@ test('what they said while they waited is not lost', async () => {
   expect(String(said)).toBe('hello')
 })
 
-test('one that takes long keeps nobody waiting, and goes on', async () => {
-  const { inside } = await open({ atOnce: 1, slowMs: 20 })
+test('a stranger who takes long keeps nobody waiting, and goes on; one who is known is waited for', async () => {
+  const { inside, doorway } = await open({ atOnce: 1, slowMs: 20 })
   await knock()
   await knock()
   await until('both', () => inside.length === 2)
   expect(inside.every((socket) => !socket.destroyed)).toBe(true)
+  doorway.known(inside[1] as Socket)
+  const since = performance.now()
+  await knock()
+  await until('longer than a stranger has', () => performance.now() - since > 60)
+  expect(inside).toHaveLength(2)
+  doorway.opened(inside[1] as Socket)
+  await until('the third', () => inside.length === 3)
 })
 
 test('more than may wait are turned away at once, and who waited too long when it is their turn', async () => {
-  const { inside, doorway } = await open({ atOnce: 1, waitingMax: 1, patienceMs: 5, slowMs: 60_000 })
+  let turnedAway = 0
+  const onTurnedAway = () => {
+    turnedAway += 1
+  }
+  const limits = { atOnce: 1, waitingMax: 1, patienceMs: 5, slowMs: 60_000 }
+  const { inside, doorway } = await open({ ...limits, onTurnedAway })
   await knock()
   await until('the first', () => inside.length === 1)
   const second = await knock()
@@ -81,6 +93,7 @@ test('more than may wait are turned away at once, and who waited too long when i
   doorway.opened(inside[0] as Socket)
   await once(second, 'close')
   expect(inside).toHaveLength(1)
+  expect(turnedAway).toBe(2)
 })
 
 test('at its end nobody waits any more', async () => {

@@ -7,8 +7,10 @@ export type DoorwayOptions = {
   waitingMax?: number
   /** Who waited for longer is taken to have given up. */
   patienceMs?: number
-  /** Who takes longer to open keeps nobody else waiting, and may go on. */
+  /** A stranger who takes longer keeps nobody else waiting, and may go on. */
   slowMs?: number
+  /** One was closed before it came in. */
+  onTurnedAway?: () => void
 }
 
 /**
@@ -24,6 +26,7 @@ export class Doorway {
   /** Being opened, by address and port. */
   readonly #opening = new Map<string, NodeJS.Timeout>()
   readonly #waiting = new Set<{ socket: Socket; since: number }>()
+  readonly #turnAway: (socket: Socket) => void
   readonly #enter: (socket: Socket) => void
 
   /** Stands before what `server` does with a connection. */
@@ -33,12 +36,21 @@ export class Doorway {
     this.#waitingMax = waitingMax
     this.#patienceMs = patienceMs
     this.#slowMs = slowMs
+    this.#turnAway = (socket) => {
+      options.onTurnedAway?.()
+      socket.destroy()
+    }
     const inside = server.listeners('connection')
     server.removeAllListeners('connection')
     this.#enter = (socket) => {
       for (const listener of inside) listener.call(server, socket)
     }
     server.on('connection', (socket) => this.#knock(socket))
+  }
+
+  /** It is known who is there, so it may take as long as it takes: somebody waits for it, and not only it for us. */
+  known(socket: Pick<Socket, 'remoteAddress' | 'remotePort'>): void {
+    clearTimeout(this.#opening.get(keyOf(socket)))
   }
 
   /** A connection is open, or is known to come to nothing: the next one may come in. */
@@ -59,7 +71,7 @@ export class Doorway {
       this.#waiting.delete(waits)
       this.#free(key)
     })
-    if (this.#waiting.size >= this.#waitingMax) return void socket.destroy()
+    if (this.#waiting.size >= this.#waitingMax) return this.#turnAway(socket)
     this.#waiting.add(waits)
     this.#next()
   }
@@ -70,7 +82,7 @@ export class Doorway {
       this.#waiting.delete(waits)
       const { socket, since } = waits
       if (performance.now() - since > this.#patienceMs) {
-        socket.destroy()
+        this.#turnAway(socket)
         continue
       }
       const key = keyOf(socket)

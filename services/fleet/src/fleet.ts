@@ -187,6 +187,7 @@ export class Fleet {
       },
       open: async ({ boot, labels, adapters }) => {
         const opened = await ledger.openSession({ node, boot, instance, adapters, ...(labels && { labels }) })
+        this.#rights.recall(node, opened.reads)
         await this.#rights.allow(node, opened.desired)
         return opened
       },
@@ -203,7 +204,10 @@ export class Fleet {
       proofKeys: this.#proofKeys,
       pace: this.#pace,
       onAck: (ack) => this.#acks.add(ack),
-      onNack: (nack) => this.#nacks.add(nack),
+      onNack: (nack) => {
+        if (isDenied(nack)) this.#rights.forget(node)
+        this.#nacks.add(nack)
+      },
       onUsage: (usage) => {
         const { clients, graveyard, ...counters } = usage
         this.#usage.add(counters)
@@ -259,6 +263,10 @@ export class Fleet {
     this.#timers.push(timer)
   }
 }
+
+/** Vault answered, and the node's own identity may not read there. */
+const isDenied = ({ reason, detail }: Nack) =>
+  reason === 'store_unreachable' && detail.startsWith('permission_denied')
 
 function listen(server: Server, port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -8,24 +8,35 @@ const CALL_MS = 10_000
 /** What nodes may read in Vault follows what they shall hold, and ends when they are declared gone. */
 export class NodeRights {
   readonly #options: {
-    ledger: Pick<FleetLedger, 'goneNodes' | 'identityEnded'>
+    ledger: Pick<FleetLedger, 'goneNodes' | 'identityEnded' | 'readsAllowed'>
     vault: VaultClient
     log: Log
   }
-  /** The places that each node was last allowed, as far as this process knows. */
+  /** The places that each node was last allowed: by this process, or by whichever served it before. */
   readonly #allowed = new Map<string, string>()
 
   constructor(options: {
-    ledger: Pick<FleetLedger, 'goneNodes' | 'identityEnded'>
+    ledger: Pick<FleetLedger, 'goneNodes' | 'identityEnded' | 'readsAllowed'>
     vault: VaultClient
     log: Log
   }) {
     this.#options = options
   }
 
+  /** A session begins: what the ledger has on record, whoever wrote it. Null: it is written anew. */
+  recall(node: string, reads: string | null): void {
+    if (reads === null) this.#allowed.delete(node)
+    else this.#allowed.set(node, reads)
+  }
+
+  /** It was refused what it should read, as where Vault lost the node's policy: that is written at the next push. */
+  forget(node: string): void {
+    this.#allowed.delete(node)
+  }
+
   /** Before a state is sent: a credential may be younger than the node's enrolment. */
   async allow(node: string, desired: DesiredState[]): Promise<void> {
-    const { vault, log } = this.#options
+    const { ledger, vault, log } = this.#options
     const reads = desired.map(({ store: { mount, path, namespace } }) => ({ mount, path, namespace }))
     const places = reads
       .map(({ mount, path, namespace = '' }) => `${namespace}:${mount}/${path}`)
@@ -35,6 +46,7 @@ export class NodeRights {
     try {
       await allowNodeReads(vault, { node, reads }, { signal: AbortSignal.timeout(CALL_MS) })
       this.#allowed.set(node, places)
+      await ledger.readsAllowed(node, places)
     } catch (error) {
       // The node says so itself if it cannot read; the next push tries again.
       log.warn({ node, error }, 'the rights of a node could not be written')

@@ -57,6 +57,23 @@ test('rights that could not be written are written at the next push', async () =
   expect(written).toHaveLength(1)
 })
 
+test('what another instance allowed is not written again, and what Vault refuses is', async () => {
+  const { rights, ledger, written } = setUp()
+  await rights.allow('n1', [state('a')])
+  const reads = ledger.reads.get('n1') ?? null
+  const other = setUp()
+  other.rights.recall('n1', reads)
+  await other.rights.allow('n1', [state('a')])
+  expect(other.written).toEqual([])
+  other.rights.forget('n1')
+  await other.rights.allow('n1', [state('a')])
+  expect(other.written).toEqual(written)
+  // Nothing is on record of a node that has enrolled anew.
+  rights.recall('n1', null)
+  await rights.allow('n1', [state('a')])
+  expect(written).toHaveLength(2)
+})
+
 test('a node that is gone loses its identity once', async () => {
   const { rights, ledger, written } = setUp()
   ledger.gone.push('n1')

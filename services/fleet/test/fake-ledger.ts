@@ -30,7 +30,13 @@ export class FakeLedger implements FleetLedger {
     const desired = this.states.get(node)
     if (!desired) throw new RekeyError('permission_denied', `node ${node} is not enrolled`)
     this.#session += 1
-    return { session: this.#session, desired }
+    return { session: this.#session, desired, reads: this.reads.get(node) ?? null }
+  }
+
+  readonly reads = new Map<string, string>()
+
+  async readsAllowed(node: string, reads: string): Promise<void> {
+    this.reads.set(node, reads)
   }
 
   readonly gone: string[] = []

@@ -186,7 +186,8 @@ export function openSession(
     tables.nodes.put(node, { ...row, session, instance, labels, state: 'live', heardAt: tables.clock() })
     for (const { name } of credentialsOf(tables, node))
       change(tables, node, name, { provedRevision: 0, proved: [], ...declared(adapters, name) })
-    return { session, desired: desiredStates(tables, [node]).get(node) ?? [] }
+    // Nobody writes rights in the simulation.
+    return { session, desired: desiredStates(tables, [node]).get(node) ?? [], reads: null }
   })
 }
 
