@@ -43,8 +43,7 @@ const ledgers: [string, () => Promise<Joined>][] = [
     'memory',
     async () => {
       const memory = memoryLedger({ clock: () => Date.now() })
-      for (const name of WORKLOADS)
-        memory.addWorkload({ name, environment: 'prod', facts: {} })
+      for (const name of WORKLOADS) memory.addWorkload({ name, environment: 'prod' })
       return memory
     },
   ],

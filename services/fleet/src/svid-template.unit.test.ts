@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { svidTemplate } from './svid-template.ts'
 
@@ -66,4 +67,18 @@ test.each([
   ['prod.example/{workload}/{node}', /lower case/],
 ])('%s is no template', (text, why) => {
   expect(() => svidTemplate(text)).toThrow(why)
+})
+
+test('the files of examples/spire belong together', () => {
+  const read = (name: string) => readFileSync(new URL(`../../../examples/${name}`, import.meta.url), 'utf8')
+  const value = (name: string, field: RegExp) => field.exec(read(name))?.[1] ?? ''
+  const known = svidTemplate(value('spire/fleet.env', /^FLEET_SVID_ID=(.+)$/m))
+  expect(known.read(value('spire/register.sh', /-spiffeID (\S+)/))).toEqual({
+    node: value('spire/agent.yaml', /^node: (.+)$/m),
+    workload: value('chat-gateway/workload.yaml', /name: ([a-z-]+)/),
+  })
+  const [folder, bundle] = [/^cert_dir = "(.+)"$/m, /^svid_bundle_file_name = "(.+)"$/m]
+  expect(value('spire/fleet.env', /^FLEET_SVID_BUNDLE_FILE=(.+)$/m)).toBe(
+    `${value('spire/helper.conf', folder)}/${value('spire/helper.conf', bundle)}`,
+  )
 })
