@@ -1,5 +1,4 @@
 import { X509Certificate } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import { readFile, rm } from 'node:fs/promises'
 import type { AgentConfig } from './config.ts'
 import { EnrolmentError } from './enrolment-error.ts'
@@ -18,8 +17,6 @@ export type Pass = { joinToken: string } | { cert: string; key: string }
 export type Joining = {
   /** Read anew at each try. */
   read(): Promise<Pass>
-  /** Whether a node that was enrolled may do it again by itself. */
-  isAtHand(): boolean
   /** What a human can do about a refusal. */
   readonly remedy: string
   /** Why the fleet did not take it, by its answer. */
@@ -35,7 +32,6 @@ export function joiningOf(config: Pick<AgentConfig, 'joinTokenFile' | 'svid'>): 
 function byToken(file: string | undefined): Joining {
   return {
     remedy: ANOTHER_TOKEN,
-    isAtHand: () => file !== undefined && existsSync(file),
     async read() {
       if (file === undefined)
         throw new EnrolmentError(
@@ -75,7 +71,6 @@ function bySvid({ certFile, keyFile }: NonNullable<AgentConfig['svid']>): Joinin
     })
   return {
     remedy: 'start the agent again: its SVID enrols it anew',
-    isAtHand: () => true,
     async read() {
       let cert: string
       let key: string

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { anonymousVault, connectVault } from '@rekey/backend-vault/reading'
 import { Secret } from '@rekey/contracts'
@@ -8,7 +9,6 @@ import type { AgentConfig } from './config.ts'
 import { enrol } from './enrolment.ts'
 import { EnrolmentError } from './enrolment-error.ts'
 import { completeIdentity, type Identity, identityFiles, isExpired } from './identity.ts'
-import { joiningOf } from './joining.ts'
 import { vaultUnwrap } from './unwrap.ts'
 import { vaultValues } from './value-source.ts'
 
@@ -41,10 +41,9 @@ async function ownIdentity(config: AgentConfig): Promise<Identity> {
   if (!identity) return enrolPatiently(config)
   // With an SVID it is replaced beside the serving, which does not wait for a fleet.
   if (!isExpired(identity, Date.now()) || config.svid) return identity
-  const joining = joiningOf(config)
-  if (joining.isAtHand()) return enrolPatiently(config)
+  if (config.joinTokenFile !== undefined && existsSync(config.joinTokenFile)) return enrolPatiently(config)
   // Serving goes on from the journal; only the fleet is out of reach.
-  log.error({ expiresAt: identity.expiresAt }, `the certificate has ended, ${joining.remedy}`)
+  log.error({ expiresAt: identity.expiresAt }, 'the certificate has ended, ask for a new join token')
   return identity
 }
 

@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process'
 import { request } from 'node:https'
 import { connect } from 'node:tls'
+import { promisify } from 'node:util'
 import type { VaultClient } from '@rekey/backend-vault'
 import { Secret } from '@rekey/contracts'
 import { certificateAuthority } from '@rekey/testing/certificates'
@@ -202,4 +204,20 @@ test('a fleet that was not told of SPIRE takes tokens alone', async () => {
   const svid = await svidFor(spire, ID)
   expect(await enrol({ svid })).toMatchObject({ status: 403, text: expect.stringMatching(/FLEET_SVID_ID/) })
   expect(await statusOf({ svid, joinToken: TOKEN })).toBe(200)
+})
+
+test('a fleet that cannot read its bundle does not start, and says why', async () => {
+  const env = {
+    ...{ DATABASE_URL: 'none', REDIS_URL: 'none', VAULT_ADDR: 'http://127.0.0.1:1' },
+    ...{ VAULT_ROLE_ID_FILE: 'none', VAULT_SECRET_ID_FILE: 'none', FLEET_CA_FILE: 'none' },
+    ...{ FLEET_PORT: '0', FLEET_ENROL_PORT: '0' },
+    FLEET_SVID_BUNDLE_FILE: '/nowhere/bundle.pem',
+    FLEET_SVID_ID: 'spiffe://prod.example/rekey/{workload}/{node}',
+  }
+  const main = new URL('main.ts', import.meta.url).pathname
+  const failed = await promisify(execFile)(process.execPath, [main], { env }).catch((error: unknown) => error)
+  expect(failed).toMatchObject({
+    code: 1,
+    stdout: expect.stringMatching(/FLEET_SVID_BUNDLE_FILE, .nowhere.bundle\.pem, cannot be used: ENOENT/),
+  })
 })
