@@ -9,13 +9,17 @@ const needed = {
 const FLEET_SVID_BUNDLE_FILE = 'bundle.pem'
 const FLEET_SVID_ID = 'spiffe://prod.example/rekey/{workload}/{node}'
 const faults = (more: object) =>
-  Environment.safeParse({ ...needed, ...more }).error?.issues.map(({ path, message }) => `${path}: ${message}`)
+  Environment.safeParse({ ...needed, ...more }).error?.issues.map(
+    ({ path, message }) => `${path}: ${message}`,
+  )
 
 test('SVIDs are taken where both the bundle and the ID are given, and neither is taken alone', () => {
   expect(Environment.parse(needed).FLEET_SVID_ID).toBeUndefined()
-  expect(Environment.parse({ ...needed, FLEET_SVID_BUNDLE_FILE, FLEET_SVID_ID }).FLEET_SVID_ID).toMatchObject({
-    text: FLEET_SVID_ID,
-  })
+  expect(Environment.parse({ ...needed, FLEET_SVID_BUNDLE_FILE, FLEET_SVID_ID }).FLEET_SVID_ID).toMatchObject(
+    {
+      text: FLEET_SVID_ID,
+    },
+  )
   const both = ['FLEET_SVID_ID: set FLEET_SVID_BUNDLE_FILE and FLEET_SVID_ID, or neither']
   expect(faults({ FLEET_SVID_BUNDLE_FILE })).toEqual(both)
   expect(faults({ FLEET_SVID_ID })).toEqual(both)
