@@ -6,8 +6,8 @@ import { parseAllDocuments } from 'yaml'
 
 const examples = new URL('../examples/', import.meta.url)
 
-/** For other programs, and with tests there: of `webhooks` (and of Argo CD and Flux), and of the agent. */
-const exclude = ['webhooks/**', 'systemd/**', 'kubernetes/**']
+/** For other programs, and with tests there: of `webhooks` (and of Argo CD and Flux), and of the agent and the fleet. */
+const exclude = ['webhooks/**', 'systemd/**', 'kubernetes/**', 'spire/**']
 
 test.each(globSync('*/*.yaml', { cwd: fileURLToPath(examples), exclude }))(
   'examples/%s can be applied',

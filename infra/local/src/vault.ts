@@ -3,12 +3,9 @@ import { existsSync, readFileSync } from 'node:fs'
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { cached, folderOf, type Progress } from './cache.ts'
-import { CommandFailed, lastLine, run } from './command.ts'
-import { Complaint } from './complaint.ts'
-import { ensureGo } from './go.ts'
+import { goBuild } from './go-build.ts'
 import type { Ports } from './port.ts'
 import { nativeServer, type Server } from './server.ts'
-import { stillWorking } from './still-working.ts'
 import { askVault, tellVault } from './vault-api.ts'
 
 const recipe = (name: string) => readFileSync(new URL(`../recipes/vault/${name}`, import.meta.url), 'utf8')
@@ -46,39 +43,24 @@ export async function prepareVault(progress: Progress): Promise<VaultFiles> {
       ...artefact(),
       notice: 'building Vault 1.21.0 with Go, once (400 MB to fetch, then 2 to 6 minutes)',
       async build(building, say) {
-        const go = await ensureGo(say)
         const source = join(building, 'source')
         for (const name of SOURCES) {
           await mkdir(dirname(join(source, name)), { recursive: true })
           await writeFile(join(source, name), recipe(name))
         }
-        try {
-          await stillWorking('building Vault', say, () =>
-            run(go.path, ['build', '-mod=mod', ...BUILD, '-o', join(building, 'vault'), '.'], {
-              cwd: source,
-              env: {
-                ...process.env,
-                ...go.env,
-                CGO_ENABLED: '0',
-                // Caches of its own, writable so that they can be removed: they hold 4 GB that nobody needs again.
-                GOFLAGS: '-p=2 -buildvcs=false -modcacherw',
-                GOMODCACHE: join(building, 'modules'),
-                GOCACHE: join(building, 'objects'),
-                GOTMPDIR: join(building, 'source'),
-              },
-            }),
-          )
-        } catch (error) {
-          throw new Complaint(
-            'Vault could not be built: see that this machine reaches the Go module proxy and has 6 GB of disk and 3 GB ' +
-              `of memory, or name a running server in VAULT_ADDR (${error instanceof CommandFailed ? lastLine(error.output) : error}).`,
-          )
-        }
-        await Promise.all(
-          ['source', 'modules', 'objects'].map((name) =>
-            rm(join(building, name), { recursive: true, force: true }),
-          ),
+        await goBuild(
+          building,
+          {
+            what: 'Vault',
+            needs: '6 GB of disk and 3 GB of memory',
+            instead: ', or name a running server in VAULT_ADDR',
+            say,
+          },
+          async (go) => {
+            await go(['build', '-mod=mod', ...BUILD, '-o', join(building, 'vault'), '.'], source)
+          },
         )
+        await rm(source, { recursive: true, force: true })
         await mkdir(join(building, 'plugins'))
         await link(join(building, 'vault'), join(building, 'plugins', PLUGIN))
         const sum = createHash('sha256').update(await readFile(join(building, 'vault')))

@@ -28,7 +28,8 @@ export type LedgerEvent =
       fields: string[]
     }
   | { type: 'JoinTokenMade'; node: string; workload: string }
-  | { type: 'NodeEnrolled'; node: string; workload: string }
+  /** `svid`: the SPIFFE ID of the certificate that it came with. Absent: it came with a join token. */
+  | { type: 'NodeEnrolled'; node: string; workload: string; svid?: string }
   | { type: 'NodeGone'; node: string; reason: string }
   | { type: 'NodeExcused'; node: string; credentials: string[]; reason: string; until: string }
   | { type: 'RecoveryStarted'; recovery: string; reason: string; credentials: string[]; rotations: string[] }

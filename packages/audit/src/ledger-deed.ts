@@ -63,7 +63,11 @@ export function ledgerDeed(event: LedgerEvent): Deed | undefined {
     case 'JoinTokenMade':
       return node(event.node, { other: 'Invite' }, `join token made for a node of ${event.workload}`)
     case 'NodeEnrolled':
-      return node(event.node, 'Enroll', `enrolled as a node of ${event.workload}`)
+      return node(
+        event.node,
+        'Enroll',
+        `enrolled as a node of ${event.workload}${event.svid === undefined ? '' : `, by its certificate of ${event.svid}`}`,
+      )
     case 'NodeGone':
       return { ...node(event.node, 'Unenroll', `declared gone: ${event.reason}`), severity: 'Low' }
     case 'NodeExcused': {

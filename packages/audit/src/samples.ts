@@ -286,7 +286,10 @@ const LEDGER_SAMPLES: Samples<LedgerEvent> = {
     },
   ],
   JoinTokenMade: [{ type: 'JoinTokenMade', node: 'n1', workload: 'chat' }],
-  NodeEnrolled: [{ type: 'NodeEnrolled', node: 'n1', workload: 'chat' }],
+  NodeEnrolled: [
+    { type: 'NodeEnrolled', node: 'n1', workload: 'chat' },
+    { type: 'NodeEnrolled', node: 'n1', workload: 'chat', svid: 'spiffe://example.org/rekey/chat/n1' },
+  ],
   NodeGone: [{ type: 'NodeGone', node: 'n1', reason: 'scaled in' }],
   NodeExcused: [
     {

@@ -193,7 +193,8 @@ export type UsageMessage = Extract<AgentToFleet, { type: 'usage' }>
 /** Enrolment: HTTPS POST /v1/enrol, before the node has a certificate. */
 export const EnrolRequest = z.object({
   node: z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'lower-case letters, digits and dashes'),
-  joinToken: z.string().min(32).max(128),
+  /** Absent: the node comes with a certificate of SPIRE in the handshake. */
+  joinToken: z.string().min(32).max(128).optional(),
   csr: z.string().max(8192),
 })
 export const EnrolResponse = z.object({

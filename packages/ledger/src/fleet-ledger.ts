@@ -12,6 +12,9 @@ export type VerifiedAck = {
   refusals: { generation: number; tried: 'accepted' | 'refused' | 'unknown' }[]
 }
 
+/** For whom a certificate speaks, and the SPIFFE ID in it. */
+export type NodeIdentity = { node: string; workload: string; svid: string }
+
 export type JoinedNode = {
   node: string
   workload: string
@@ -26,6 +29,12 @@ export type NodeOrder = DesiredState & { dead?: number[] }
 export interface FleetLedger {
   /** Redeems a one-use join token for exactly this node name; undefined: unknown, used, expired or for another node. */
   redeemJoinToken(node: string, token: string): Promise<JoinedNode | undefined>
+  /**
+   * The same for a node whose SPIFFE ID the fleet has checked. It may be repeated. Unlike a token, which a human made for it,
+   * this takes no node to another workload and brings none back that was declared gone: `not_allowed_now`. `not_found`: there
+   * is no such workload.
+   */
+  joinByIdentity(identity: NodeIdentity): Promise<JoinedNode>
   /**
    * Opens a session (numbers only grow; an older one of the node ends) and reads the node's desired states fresh. `reads`: what
    * was last said to be allowed; null: not known.

@@ -5,7 +5,7 @@ import { KnownWaves, recordAcks } from './acks.ts'
 import { recordClients } from './clients.ts'
 import { clock, type Database, type Queryable } from './database.ts'
 import { desiredStates, readPlace } from './desired-states.ts'
-import type { FleetLedger, JoinedNode } from './fleet-ledger.ts'
+import type { FleetLedger, JoinedNode, NodeIdentity } from './fleet-ledger.ts'
 import { isNewer, isOurs, readState } from './format.ts'
 import { append } from './journal.ts'
 import { recordKnocks } from './knocks.ts'
@@ -126,6 +126,7 @@ export function fleetLedger(db: Database): FleetLedger {
   const waves = new KnownWaves()
   return {
     redeemJoinToken: (node, token) => db.transaction((tx) => redeem(tx, node, token)),
+    joinByIdentity: (identity) => db.transaction((tx) => join(tx, identity)),
     openSession: sessionOpener(db),
     async readsAllowed(node, reads) {
       await db.pool.query('update node set reads = $2 where name = $1', [node, reads])
@@ -194,19 +195,25 @@ async function redeem(tx: Queryable, node: string, token: string): Promise<Joine
     [hashOf(token), node],
   )
   const workload: string | undefined = rows[0]?.workload
-  if (workload === undefined) return undefined
+  return workload === undefined ? undefined : join(tx, { node, workload })
+}
+
+/** `svid`: it comes with a certificate, and without it, with a token that a human made for it. */
+async function join(
+  tx: Queryable,
+  { node, workload, svid }: Omit<NodeIdentity, 'svid'> & Partial<NodeIdentity>,
+): Promise<JoinedNode> {
   // The workload's lock: a credential that is being made now sees this node, or this node sees it.
-  await tx.query('select from workload where name = $1 for update', [workload])
+  const { rows: known } = await tx.query('select from workload where name = $1 for update', [workload])
+  if (!known[0]) throw new RekeyError('not_found', `there is no workload named ${workload}`)
   const { rows: locked } = await tx.query(
     'select name, spec, current_generation, revision, open_rotation from credential where workload = $1 order by name for update',
     [workload],
   )
-  await tx.query(
-    `insert into node (name, workload) values ($1, $2)
-     on conflict (name) do update set workload = excluded.workload, state = 'lost',
-       session = node.session + 1, identity_ended_at = null, reads = null`,
-    [node, workload],
-  )
+  const isIn =
+    (await enter(tx, node, workload, svid === undefined)) ||
+    ((await isInvited(tx, node, workload)) && (await enter(tx, node, workload, true)))
+  if (!isIn) throw await needsHuman(tx, node)
   await tx.query('delete from placement where node = $1 and credential <> all($2)', [
     node,
     locked.map((row) => row.name),
@@ -223,7 +230,9 @@ async function redeem(tx: Queryable, node: string, token: string): Promise<Joine
       [node, row.name, row.revision, accept, refuse, floor],
     )
   }
-  await append(tx, `node/${node}`, `node/${node}`, [{ type: 'NodeEnrolled', node, workload }])
+  await append(tx, `node/${node}`, `node/${node}`, [
+    { type: 'NodeEnrolled', node, workload, ...(svid !== undefined && { svid }) },
+  ])
   await nodesChanged(
     tx,
     locked.map((row) => row.name),
@@ -231,6 +240,40 @@ async function redeem(tx: Queryable, node: string, token: string): Promise<Joine
   )
   const credentials = locked.map((row) => ({ credential: row.name, ...readPlace(row.spec) }))
   return { node, workload, credentials }
+}
+
+/** False: it serves another workload, or was declared gone, and nobody says that it may. */
+async function enter(tx: Queryable, node: string, workload: string, isInvited: boolean): Promise<boolean> {
+  const { rows } = await tx.query(
+    `insert into node (name, workload) values ($1, $2)
+     on conflict (name) do update set workload = excluded.workload, state = 'lost',
+       session = node.session + 1, identity_ended_at = null, reads = null
+       where $3 or (node.workload = excluded.workload and node.state <> 'gone')
+     returning name`,
+    [node, workload, isInvited],
+  )
+  return rows.length > 0
+}
+
+/** An open token says that a human wants the node there, also where the node comes with a certificate. It is used up. */
+async function isInvited(tx: Queryable, node: string, workload: string): Promise<boolean> {
+  const { rows } = await tx.query(
+    `update join_token set used_at = now()
+     where node = $1 and workload = $2 and used_at is null and expires_at > now() returning node`,
+    [node, workload],
+  )
+  return rows.length > 0
+}
+
+/** Whoever may change what SPIRE issues does not thereby decide which keys a node reads, or that it is back. */
+async function needsHuman(tx: Queryable, node: string): Promise<RekeyError> {
+  const { rows } = await tx.query('select workload, state from node where name = $1', [node])
+  const { workload, state } = rows[0] ?? {}
+  const why =
+    state === 'gone'
+      ? `node ${node} was declared gone: if it shall come back,`
+      : `node ${node} serves ${workload}: if it shall move, declare it gone, and`
+  return new RekeyError('not_allowed_now', `${why} make a join token for it`)
 }
 
 /** What so many nodes of a wave have said of a trouble that passes is said: a decision for each of thousands would hold everything up. */

@@ -1,9 +1,12 @@
 import 'reflect-metadata'
 import { createPrivateKey, webcrypto } from 'node:crypto'
 import {
+  AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
+  type Extension,
   type JsonGeneralNames,
   SubjectAlternativeNameExtension,
+  SubjectKeyIdentifierExtension,
   X509CertificateGenerator,
 } from '@peculiar/x509'
 
@@ -17,16 +20,27 @@ export async function certificateAuthority() {
     name: 'CN=Test CA',
     keys,
     signingAlgorithm: P256,
-    extensions: [new BasicConstraintsExtension(true, undefined, true)],
+    // All of them have one name: where two are trusted, what they issue is told apart by their keys.
+    extensions: [
+      new BasicConstraintsExtension(true, undefined, true),
+      await SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
   })
+  const issuer = await AuthorityKeyIdentifierExtension.create(keys.publicKey)
   return {
     ca: `${root.toString('pem')}\n`,
     async issue(
       names: JsonGeneralNames,
       {
         keys: given,
+        extensions = [],
         ...validity
-      }: { notBefore?: Date; notAfter?: Date; keys?: webcrypto.CryptoKeyPair } = {},
+      }: {
+        notBefore?: Date
+        notAfter?: Date
+        keys?: webcrypto.CryptoKeyPair
+        extensions?: Extension[]
+      } = {},
     ): Promise<{ key: string; cert: string }> {
       const own = given ?? (await newKeys())
       const certificate = await X509CertificateGenerator.create({
@@ -35,7 +49,7 @@ export async function certificateAuthority() {
         publicKey: own.publicKey,
         signingKey: keys.privateKey,
         signingAlgorithm: P256,
-        extensions: [new SubjectAlternativeNameExtension(names)],
+        extensions: [new SubjectAlternativeNameExtension(names), issuer, ...extensions],
         ...validity,
       })
       const der = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', own.privateKey))

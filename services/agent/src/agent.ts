@@ -115,6 +115,11 @@ export class Agent {
     }
   }
 
+  /** With the certificate that it has by now. */
+  get identity(): Identity {
+    return this.#renewal.identity
+  }
+
   status(): AgentStatus {
     return {
       node: this.#config.node,

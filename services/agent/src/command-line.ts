@@ -3,8 +3,8 @@ import { parseArgs } from 'node:util'
 export const HELP = `Usage: rekey-agent <command> --config FILE
 
 Commands:
-  run      Keep this node's credentials at their desired state. Enrols first if a join token is there.
-  enrol    Get this node's certificate and Vault identity with a join token, and end.
+  run      Keep this node's credentials at their desired state. Enrols first, with a join token or an SVID.
+  enrol    Get this node's certificate and Vault identity with a join token or an SVID, and end.
   status   Ask the running agent what it holds.
   authorizer
            Answer the auth_request of an NGINX on this node: a process of its own, with a configuration of its own.

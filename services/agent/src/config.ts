@@ -21,6 +21,8 @@ export const AgentConfig = z.strictObject({
     caFile: z.string().min(1),
   }),
   joinTokenFile: z.string().min(1).optional(),
+  /** In its place: a certificate of SPIRE and its key (PEM), which somebody beside the agent keeps fresh. */
+  svid: z.strictObject({ certFile: z.string().min(1), keyFile: z.string().min(1) }).optional(),
   stateDir: z.string().min(1),
   vault: z.strictObject({
     addr: z.url({ protocol: /^https?$/, error: 'must be an http(s):// address' }),
@@ -52,6 +54,9 @@ export type AgentConfig = z.infer<typeof AgentConfig>
 
 export function parseConfig(text: string, folder: string): AgentConfig {
   const config = parseDocument(text, AgentConfig)
+  const { joinTokenFile, svid } = config
+  if (joinTokenFile !== undefined && svid !== undefined)
+    throw notValid(['svid: another way to enrol than joinTokenFile: name one of the two'])
   const at = (path: string) => resolve(folder, path)
   const adapters = config.adapters.map((adapter) => resolvedAdapter(adapter, at))
   refuseCollisions(adapters)
@@ -62,7 +67,8 @@ export function parseConfig(text: string, folder: string): AgentConfig {
   return {
     ...config,
     fleet: { ...config.fleet, caFile: at(config.fleet.caFile) },
-    ...(config.joinTokenFile === undefined ? {} : { joinTokenFile: at(config.joinTokenFile) }),
+    ...(joinTokenFile === undefined ? {} : { joinTokenFile: at(joinTokenFile) }),
+    ...(svid === undefined ? {} : { svid: { certFile: at(svid.certFile), keyFile: at(svid.keyFile) } }),
     stateDir: at(config.stateDir),
     adapters,
   }

@@ -31,6 +31,17 @@ describe('the configuration', () => {
     })
   })
 
+  test('a node enrols with a join token or with an SVID, and not with both', () => {
+    const svid = { certFile: 'svid.0.pem', keyFile: '/run/svid.0.key' }
+    expect(parse({ ...good, svid }).svid).toEqual({
+      certFile: '/etc/rekey/svid.0.pem',
+      keyFile: '/run/svid.0.key',
+    })
+    expect(parse(good)).not.toHaveProperty('svid')
+    expect(() => parse({ ...good, svid, joinTokenFile: 'token' })).toThrow(/svid: .*name one of the two/)
+    expect(() => parse({ ...good, svid: { certFile: 'svid.0.pem' } })).toThrow(/svid\.keyFile/)
+  })
+
   test('a node says its labels, and the lifetimes of the credentials that it has', () => {
     const manifest = { labels: { zone: 'a' }, lifetimes: { 'chat-key': { cacheMs: 60_000 } } }
     expect(parse({ ...good, ...manifest })).toMatchObject(manifest)

@@ -1,4 +1,4 @@
-import { readFile, rm } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { request } from 'node:https'
 import type { EnrolRequest } from '@rekey/contracts'
 import { EnrolResponse } from '@rekey/contracts'
@@ -12,24 +12,26 @@ import {
   isExpired,
   spiffeIdOf,
 } from './identity.ts'
+import { type Joining, joiningOf, type Pass } from './joining.ts'
 import type { Log } from './log.ts'
 import { newPrivateKey, publicKeyOf } from './private-key.ts'
 
 /** Loaded when it is needed, because the X.509 library is large and an enrolled agent starts without it. */
 const loadSigningRequest = () => import('./signing-request.ts')
 
-const NEW_TOKEN = 'ask for a new join token'
 const ANSWER_MAX_BYTES = 256 * 1024
 
 type Answer = { status: number; body: string }
 
-function post(url: string, ca: string, body: string, timeoutMs: number): Promise<Answer> {
+type Tls = { ca: string; cert?: string; key?: string }
+
+function post(url: string, tls: Tls, body: string, timeoutMs: number): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const outgoing = request(
       url,
       {
         method: 'POST',
-        ca,
+        ...tls,
         agent: false,
         signal: AbortSignal.timeout(timeoutMs),
         headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
@@ -53,10 +55,18 @@ function post(url: string, ca: string, body: string, timeoutMs: number): Promise
   })
 }
 
-async function redeem(enrolUrl: string, ca: string, body: EnrolRequest): Promise<EnrolResponse> {
+type Request = { enrolUrl: string; ca: string; joining: Joining; pass: Pass }
+
+async function ask(
+  { enrolUrl, ca, joining, pass }: Request,
+  about: Pick<EnrolRequest, 'node' | 'csr'>,
+): Promise<EnrolResponse> {
+  const byToken = 'joinToken' in pass
+  const tls = byToken ? { ca } : { ca, ...pass }
+  const body: EnrolRequest = byToken ? { ...about, ...pass } : about
   let answer: Answer
   try {
-    answer = await post(new URL('/v1/enrol', enrolUrl).href, ca, JSON.stringify(body), 30_000)
+    answer = await post(new URL('/v1/enrol', enrolUrl).href, tls, JSON.stringify(body), 30_000)
   } catch (error) {
     const { code, name } = error as NodeJS.ErrnoException
     throw new EnrolmentError(`the fleet could not be reached for enrolment (${code ?? name})`, {
@@ -66,21 +76,28 @@ async function redeem(enrolUrl: string, ca: string, body: EnrolRequest): Promise
   if (answer.status === 503 || answer.status === 429) {
     throw new EnrolmentError(`the fleet cannot enrol now (${answer.status})`, { transient: true })
   }
-  if (answer.status === 403) {
-    throw new EnrolmentError(
-      `the fleet did not take the join token: it is unknown, used, expired or for another node; ${NEW_TOKEN}`,
-      { transient: false },
-    )
-  }
-  if (answer.status !== 200) {
-    throw new EnrolmentError(`the fleet refused the enrolment (${answer.status}); ${NEW_TOKEN}`, {
-      transient: false,
-    })
-  }
+  if (answer.status !== 200) throw joining.refused(answer.status, reasonIn(answer.body))
   try {
     return EnrolResponse.parse(JSON.parse(answer.body))
   } catch {
-    throw new EnrolmentError(`the fleet's answer is not an enrolment; ${NEW_TOKEN}`, { transient: false })
+    throw new EnrolmentError(`the fleet's answer is not an enrolment; ${joining.remedy}`, {
+      transient: false,
+    })
+  }
+}
+
+/** What the fleet says of a refusal, made plain: it goes to a log. */
+function reasonIn(body: string): string | undefined {
+  try {
+    const { error } = JSON.parse(body) as { error?: unknown }
+    return typeof error === 'string'
+      ? error
+          .toWellFormed()
+          .replaceAll(/\p{Cc}/gu, ' ')
+          .slice(0, 300)
+      : undefined
+  } catch {
+    return undefined
   }
 }
 
@@ -92,10 +109,11 @@ export type Unwrap = (wrappingToken: string) => Promise<string | 'used' | 'unrea
  * where the last one stopped:
  *   1. private key stored · 2. join token redeemed, answer stored · 3. secret id unwrapped and stored
  * Between redeeming and storing, and between unwrapping and storing, a crash loses something that exists only once;
- * there the repeat ends in a clear error, and a new join token starts over at 2.
+ * there the repeat ends in a clear error, and a new join token starts over at 2. An SVID does so by itself.
  */
 export async function enrol(config: AgentConfig, options: { unwrap: Unwrap; log: Log }): Promise<Identity> {
   const { log, unwrap } = options
+  const joining = joiningOf(config)
   const files = identityFiles(config.stateDir)
   const spiffeId = spiffeIdOf(config.node)
   let stored = await files.load()
@@ -113,8 +131,8 @@ export async function enrol(config: AgentConfig, options: { unwrap: Unwrap; log:
     await files.saveKey(privateKey)
   }
 
-  // An enrolment that stopped between 2 and 3 is finished first. If its secret id is gone, a join token, which the
-  // operator renewed by then, is tried once more from 2.
+  // An enrolment that stopped between 2 and 3 is finished first. If its secret id is gone, it is tried once more from 2:
+  // with an SVID, or with a join token that the operator renewed by then.
   if (stored.enrolled) {
     const secretId = await unwrap(stored.enrolled.wrappedSecretId)
     if (secretId === 'unreachable') {
@@ -122,24 +140,26 @@ export async function enrol(config: AgentConfig, options: { unwrap: Unwrap; log:
     }
     if (secretId !== 'used') {
       await files.saveSecretId(secretId)
-      return finished(config, files, log)
+      return finished(config.node, { files, joining, log })
     }
     log.warn({ node: config.node }, 'the stored wrapped secret id cannot be opened any more, enrolling anew')
   }
 
-  const joinToken = await readJoinToken(config)
+  const pass = await joining.read()
+  const { enrolUrl, caFile } = config.fleet
   const { signingRequest } = await loadSigningRequest()
-  const response = await redeem(config.fleet.enrolUrl, await readFile(config.fleet.caFile, 'utf8'), {
-    node: config.node,
-    joinToken,
-    csr: await signingRequest(privateKey, spiffeId),
-  })
+  const response = await ask(
+    { enrolUrl, ca: await readFile(caFile, 'utf8'), joining, pass },
+    { node: config.node, csr: await signingRequest(privateKey, spiffeId) },
+  )
   if (response.spiffeId !== spiffeId || !certificateMatches(response.certificate, publicKeyOf(privateKey))) {
-    throw new EnrolmentError(`the fleet answered with a certificate for another node or key; ${NEW_TOKEN}`, {
-      transient: false,
-    })
+    throw new EnrolmentError(
+      `the fleet answered with a certificate for another node or key; ${joining.remedy}`,
+      { transient: false },
+    )
   }
   const { vault, ...certificate } = response
+  await files.forgetSecretId()
   await files.saveEnrolled({ ...certificate, roleId: vault.roleId, wrappedSecretId: vault.wrappedSecretId })
 
   const secretId = await unwrap(vault.wrappedSecretId)
@@ -149,41 +169,21 @@ export async function enrol(config: AgentConfig, options: { unwrap: Unwrap; log:
   if (secretId === 'used') {
     throw new EnrolmentError(
       `the wrapped secret id was opened already or has expired; unless this agent was interrupted, ` +
-        `somebody else read it: have the node's identity revoked, then ${NEW_TOKEN}`,
+        `somebody else read it: have the node's identity revoked, then ${joining.remedy}`,
       { transient: false },
     )
   }
   await files.saveSecretId(secretId)
-  return finished(config, files, log)
-}
-
-async function readJoinToken(config: AgentConfig): Promise<string> {
-  if (config.joinTokenFile === undefined) {
-    throw new EnrolmentError('the node is not enrolled, and joinTokenFile is not configured', {
-      transient: false,
-    })
-  }
-  try {
-    return (await readFile(config.joinTokenFile, 'utf8')).trim()
-  } catch {
-    throw new EnrolmentError(
-      `the node is not enrolled, and its join token file cannot be read; ${NEW_TOKEN}`,
-      {
-        transient: false,
-      },
-    )
-  }
+  return finished(config.node, { files, joining, log })
 }
 
 async function finished(
-  config: AgentConfig,
-  files: ReturnType<typeof identityFiles>,
-  log: Log,
+  node: string,
+  { files, joining, log }: { files: ReturnType<typeof identityFiles>; joining: Joining; log: Log },
 ): Promise<Identity> {
   const identity = completeIdentity(await files.load())
   if (!identity) throw new Error('enrolment ended without an identity')
-  // A used token is of no worth, but it looks like one to whoever finds it. Its folder may be read-only.
-  if (config.joinTokenFile !== undefined) await rm(config.joinTokenFile, { force: true }).catch(() => {})
-  log.info({ node: config.node, expiresAt: identity.expiresAt }, 'the node is enrolled')
+  await joining.done()
+  log.info({ node, expiresAt: identity.expiresAt }, 'the node is enrolled')
   return identity
 }

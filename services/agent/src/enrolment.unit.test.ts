@@ -142,6 +142,124 @@ test('a certificate that ended needs a new token, and is replaced by it', async 
   expect(Date.parse((await enrolNow()).expiresAt)).toBeGreaterThan(Date.now())
 })
 
+test('with the new certificate the secret id of the old one is gone, also where Vault is away just then', async () => {
+  fleet.certificatesValid({
+    notBefore: new Date(Date.now() - 10_000),
+    notAfter: new Date(Date.now() - 1_000),
+  })
+  await enrolNow()
+  fleet.certificatesValid({})
+  const next = 'n'.repeat(40)
+  fleet.allowToken(next)
+  await writeFile(join(dir, 'token'), next)
+  const whole = unwrap
+  unwrap = async () => 'unreachable'
+  expect(await failure()).toMatchObject({ transient: true })
+  unwrap = whole
+  expect((await enrolNow()).vault.secretId).toBe(`secret-id-of-wrapped-${next}`)
+})
+
+describe('with an SVID', () => {
+  const MINUTE_MS = 60_000
+  const give = async (made = fleet.svid()) => {
+    const { cert, key } = await made
+    await writeFile(join(dir, 'svid.0.pem'), cert)
+    await writeFile(join(dir, 'svid.0.key'), key)
+  }
+
+  beforeEach(async () => {
+    const { joinTokenFile: _, ...rest } = config
+    config = { ...rest, svid: { certFile: join(dir, 'svid.0.pem'), keyFile: join(dir, 'svid.0.key') } }
+    await give()
+  })
+
+  test('an enrolment needs no token, keeps its own key, and leaves the files of the SVID alone', async () => {
+    const identity = await enrolNow()
+    expect(identity).toMatchObject({
+      spiffeId: 'spiffe://rekey.local/node/gw-1',
+      vault: { roleId: 'role', secretId: 'secret-id-of-wrapped-svid-1' },
+    })
+    expect(identity.privateKey).not.toBe((await fleet.svid()).key)
+    expect(await readdir(dir)).toEqual(expect.arrayContaining(['svid.0.pem', 'svid.0.key']))
+    expect(await enrolNow()).toEqual(identity)
+  })
+
+  test('a lost state, and a certificate that ended, are made good without anybody', async () => {
+    fleet.certificatesValid({
+      notBefore: new Date(Date.now() - 10_000),
+      notAfter: new Date(Date.now() - 1_000),
+    })
+    await enrolNow()
+    fleet.certificatesValid({})
+    const second = await enrolNow()
+    expect(second.vault.secretId).toBe('secret-id-of-wrapped-svid-2')
+    await rm(config.stateDir, { recursive: true })
+    await ensurePrivateFolder(config.stateDir)
+    const third = await enrolNow()
+    expect(third.vault.secretId).toBe('secret-id-of-wrapped-svid-3')
+    expect(third.privateKey).not.toBe(second.privateKey)
+  })
+
+  test('a secret id that cannot be opened any more is made good, too', async () => {
+    unwrap = async () => 'unreachable'
+    expect(await failure()).toMatchObject({ transient: true })
+    const used: string[] = []
+    unwrap = async (token) => {
+      used.push(token)
+      return used.length === 1 ? 'used' : 'the-secret-id'
+    }
+    expect((await enrolNow()).vault.secretId).toBe('the-secret-id')
+    expect(used).toEqual(['wrapped-svid-1', 'wrapped-svid-2'])
+  })
+
+  test('the files are read at each try, and a try waits for whoever writes them', async () => {
+    await rm(join(dir, 'svid.0.key'))
+    expect(await failure()).toMatchObject({
+      transient: true,
+      message: expect.stringMatching(/ENOENT .*svid\.0\.key/),
+    })
+    await give()
+    await writeFile(join(dir, 'svid.0.key'), (await fleet.svid()).key)
+    expect(await failure()).toMatchObject({
+      transient: true,
+      message: expect.stringMatching(/is not the key of/),
+    })
+    await writeFile(join(dir, 'svid.0.pem'), 'half a cert')
+    expect(await failure()).toMatchObject({ transient: true, message: expect.stringMatching(/in PEM/) })
+    const past = {
+      notBefore: new Date(Date.now() - 2 * MINUTE_MS),
+      notAfter: new Date(Date.now() - MINUTE_MS),
+    }
+    await give(fleet.svid(past))
+    expect(await failure()).toMatchObject({ transient: true, message: expect.stringMatching(/has ended/) })
+    await give()
+    expect((await enrolNow()).vault.roleId).toBe('role')
+  })
+
+  test.each<[number, boolean, RegExp]>([
+    [401, true, /does not trust the SVID \(401: no\): .*FLEET_SVID_BUNDLE_FILE/],
+    [403, false, /did not take the SVID \(403: no\): .*registration entry/],
+    [502, true, /could not enrol the node \(502: no\)/],
+    [503, true, /cannot enrol now/],
+    [400, false, /refused the enrolment \(400: no\); a release/],
+  ])(
+    'a refusal with %i says what it is, and never asks for a join token',
+    async (status, transient, message) => {
+      fleet.svids.refusal = () => ({ status, error: 'no' })
+      const error = await failure()
+      expect(error).toMatchObject({ transient, message: expect.stringMatching(message) })
+      expect(error?.message).not.toMatch(/ask for a new join token/)
+    },
+  )
+
+  test('what a refusal says is made plain before it is shown', async () => {
+    fleet.svids.refusal = () => ({ status: 403, error: `no\u001b[2J\n${'x'.repeat(1_000)}` })
+    const message = (await failure())?.message ?? ''
+    expect(message).toContain('no [2J xxx')
+    expect(message.length).toBeLessThan(500)
+  })
+})
+
 describe('renewal', () => {
   const HOUR_MS = 3_600_000
 

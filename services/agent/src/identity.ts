@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EnrolResponse } from '@rekey/contracts'
 import { readIfPresent, writeDurably } from '@rekey/runtime'
@@ -40,6 +41,9 @@ export function identityFiles(stateDir: string) {
       writeDurably(enrolledFile, `${JSON.stringify(enrolled, null, 2)}\n`),
     saveSecretId: (secretId: string) => writeDurably(secretIdFile, secretId),
 
+    /** Another enrolment ends what the one before was given: without this its secret id would be taken for the new one's. */
+    forgetSecretId: () => rm(secretIdFile, { force: true }),
+
     async replaceCertificate(
       next: Pick<Enrolled, 'certificate' | 'authorities' | 'expiresAt'>,
     ): Promise<void> {
@@ -58,9 +62,7 @@ export function identityFiles(stateDir: string) {
           enrolled = Enrolled.parse(JSON.parse(enrolledText))
         } catch {
           // The text holds no value, but nothing in it is worth printing either.
-          throw new Error(
-            `${enrolledFile} is damaged: remove the state folder and enrol with a new join token`,
-          )
+          throw new Error(`${enrolledFile} is damaged: remove the state folder and enrol anew`)
         }
       }
       return { privateKey, enrolled, secretId }

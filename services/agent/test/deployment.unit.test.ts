@@ -76,6 +76,21 @@ describe('examples/systemd', () => {
   })
 })
 
+test('examples/spire is a configuration that the agent takes, with the files that spiffe-helper writes', () => {
+  const { svid, joinTokenFile } = parseConfig(read('spire/agent.yaml'), '/etc/rekey')
+  expect(joinTokenFile).toBeUndefined()
+  const helper = Object.fromEntries(
+    [...read('spire/helper.conf').matchAll(/^(\w+) = "?([^"\n]+)"?$/gm)].map(([, key, value]) => [
+      key,
+      value,
+    ]),
+  )
+  expect(svid).toEqual({
+    certFile: `${helper.cert_dir}/${helper.svid_file_name}`,
+    keyFile: `${helper.cert_dir}/${helper.svid_key_file_name}`,
+  })
+})
+
 const KINDS = { ConfigMap, DaemonSet, Service, StatefulSet }
 type Manifest = { kind: keyof typeof KINDS } & Record<string, unknown>
 

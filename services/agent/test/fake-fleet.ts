@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import {
   type Ack,
   AgentToFleet,
@@ -34,23 +35,45 @@ export async function startFakeFleet(options: { node: string; valueOf: (generati
   let isMute = false
   let validity: { notBefore?: Date; notAfter?: Date } = {}
 
+  /** How a certificate in the handshake is answered: as one of this node, unless a test says otherwise. */
+  const svids = {
+    enrolled: 0,
+    refusal: (
+      uri: string | undefined,
+      isTrusted: boolean,
+    ): { status: number; error?: string } | undefined => {
+      if (uri === undefined) return { status: 403, error: 'there is neither a join token nor a certificate' }
+      return isTrusted ? undefined : { status: 401, error: 'the certificate is not trusted' }
+    },
+  }
+
   const send = (message: FleetToAgent) => socket?.send(JSON.stringify(message))
   const tell = () => {
     nonce += 1
     if (order && socket) send({ type: 'desired', nonce: `nonce-${nonce}`, state: order })
   }
 
-  const enrolment = createServer(tls, async (request, response) => {
+  const asking = { requestCert: true, rejectUnauthorized: false, ca: authority.ca }
+  const enrolment = createServer({ ...tls, ...asking }, async (request, response) => {
     let text = ''
     for await (const chunk of request) text += chunk
     const { joinToken, csr } = EnrolRequest.parse(JSON.parse(text))
-    if (!tokens.delete(joinToken)) {
-      response.writeHead(403).end('{}')
+    const uri = (request.socket as TLSSocket).getPeerCertificate().subjectaltname
+    const refusal =
+      joinToken === undefined
+        ? svids.refusal(uri, (request.socket as TLSSocket).authorized)
+        : tokens.delete(joinToken)
+          ? undefined
+          : { status: 403, error: 'no' }
+    if (refusal) {
+      response.writeHead(refusal.status).end(JSON.stringify({ error: refusal.error }))
       return
     }
     const signed = await authority.sign(csr, validity)
     await hooks.beforeEnrolAnswer()
-    const vault = { roleId: 'role', wrappedSecretId: `wrapped-${joinToken}` }
+    svids.enrolled += joinToken === undefined ? 1 : 0
+    const wrappedSecretId = `wrapped-${joinToken ?? `svid-${svids.enrolled}`}`
+    const vault = { roleId: 'role', wrappedSecretId }
     response.end(JSON.stringify({ spiffeId, ...signed, authorities: authority.ca, vault }))
   })
 
@@ -96,6 +119,10 @@ export async function startFakeFleet(options: { node: string; valueOf: (generati
     messages,
     acks,
     hooks,
+    svids,
+    /** What SPIRE would issue. */
+    svid: (validity?: { notBefore?: Date; notAfter?: Date }) =>
+      authority.client(`spiffe://test.example/rekey/chat/${options.node}`, validity),
     allowToken: (token: string) => tokens.add(token),
     certificatesValid: (next: typeof validity) => {
       validity = next

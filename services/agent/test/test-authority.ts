@@ -37,18 +37,21 @@ export async function testAuthority() {
     })
     return { certificate: `${certificate.toString('pem')}\n`, expiresAt: certificate.notAfter.toISOString() }
   }
+  type Validity = { notBefore?: Date; notAfter?: Date }
+  const issue = async (type: 'dns' | 'url', value: string, validity: Validity = {}) => {
+    const own = await webcrypto.subtle.generateKey(P256, true, ['sign', 'verify'])
+    const names = new SubjectAlternativeNameExtension([{ type, value }])
+    const der = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', own.privateKey))
+    const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
+    const { certificate } = await certify(own.publicKey, names, validity.notBefore, validity.notAfter)
+    return { key: key.export({ format: 'pem', type: 'pkcs8' }).toString(), cert: certificate }
+  }
   return {
     ca: `${root.toString('pem')}\n`,
-    async server(): Promise<{ key: string; cert: string }> {
-      const own = await webcrypto.subtle.generateKey(P256, true, ['sign', 'verify'])
-      const names = new SubjectAlternativeNameExtension([{ type: 'dns', value: 'localhost' }])
-      const der = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', own.privateKey))
-      const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
-      const { certificate } = await certify(own.publicKey, names)
-      return { key: key.export({ format: 'pem', type: 'pkcs8' }).toString(), cert: certificate }
-    },
+    server: () => issue('dns', 'localhost'),
+    client: (spiffeId: string, validity?: Validity) => issue('url', spiffeId, validity),
     /** Signs a node's request with the names in it. */
-    async sign(csr: string, validity: { notBefore?: Date; notAfter?: Date } = {}) {
+    async sign(csr: string, validity: Validity = {}) {
       const request = new Pkcs10CertificateRequest(csr)
       const names = request.extensions[0]
       if (!(names instanceof SubjectAlternativeNameExtension)) throw new Error('the request has no names')

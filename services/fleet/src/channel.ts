@@ -8,6 +8,8 @@ import { nodeOf } from './peer.ts'
 
 export type TlsMaterial = { key: string; cert: string; ca: string }
 
+export const TLS_MIN = 'TLSv1.3' as const
+
 /** An agent has nothing to say that is longer. */
 export const FRAME_MAX_BYTES = 64 * 1024
 
@@ -25,7 +27,7 @@ export function channelServer(options: {
       ...options.tls,
       requestCert: true,
       rejectUnauthorized: true,
-      minVersion: 'TLSv1.3',
+      minVersion: TLS_MIN,
       handshakeTimeout: 10_000,
     },
     (_request, response) => response.writeHead(426).end(),

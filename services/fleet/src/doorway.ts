@@ -71,9 +71,11 @@ export class Doorway {
       this.#waiting.delete(waits)
       this.#free(key)
     })
-    if (this.#waiting.size >= this.#waitingMax) return this.#turnAway(socket)
-    this.#waiting.add(waits)
-    this.#next()
+    if (this.#waiting.size >= this.#waitingMax) this.#turnAway(socket)
+    else {
+      this.#waiting.add(waits)
+      this.#next()
+    }
   }
 
   #next(): void {

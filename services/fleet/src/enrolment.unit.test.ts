@@ -1,11 +1,14 @@
+import { X509Certificate } from 'node:crypto'
 import type { VaultClient } from '@rekey/backend-vault'
 import { RekeyError, Secret } from '@rekey/contracts'
-import { beforeEach, expect, test } from 'vitest'
+import { certificateAuthority } from '@rekey/testing/certificates'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { FakeLedger } from '../test/fake-ledger.ts'
-import { nodeNames, requestFor } from '../test/test-authority.ts'
+import { nodeNames, requestFor, svidFor } from '../test/test-authority.ts'
 import { Counters } from './counters.ts'
 import { enrolNode } from './enrolment.ts'
 import type { Log } from './log.ts'
+import { svidTemplate } from './svid-template.ts'
 
 const TOKEN = 't'.repeat(43)
 const logged: unknown[] = []
@@ -119,4 +122,100 @@ test('what a former life of the node left in Vault ends before the new identity 
 test('nothing of a node is deleted for a token that is not good', async () => {
   await enrol(await request({ joinToken: 'x'.repeat(43) }))
   expect(done).toEqual([])
+})
+
+describe('with a certificate of SPIRE', async () => {
+  const authority = await certificateAuthority()
+  const template = svidTemplate('spiffe://prod.example/rekey/{workload}/{node}')
+  const ID = 'spiffe://prod.example/rekey/chat/gw-1'
+  const shown = async (id = ID, untrusted?: string) => {
+    const { cert } = await svidFor(authority, id)
+    return { der: new X509Certificate(cert).raw, untrusted }
+  }
+  const withoutToken = async () => {
+    const { joinToken: _, ...rest } = await request()
+    return rest
+  }
+  type Shown = Awaited<ReturnType<typeof shown>>
+  const join = (payload: unknown, certificate?: Shown) =>
+    enrolNode(payload, { ledger, vault, counters: new Counters(), log, template }, certificate)
+
+  beforeEach(() => {
+    const credentials = [{ credential: 'chat', mount: 'secret', path: 'chat' }]
+    ledger.identities.set('gw-1', { node: 'gw-1', workload: 'chat', credentials })
+  })
+
+  test('a node needs no token, and may come again', async () => {
+    for (const _ of [1, 2])
+      expect(await join(await withoutToken(), await shown())).toMatchObject({ status: 200 })
+    expect(ledger.joinedWith).toEqual([ID, ID])
+    expect(policies).toHaveLength(2)
+  })
+
+  test('the certificate that it gets is ours, with its own key and name', async () => {
+    const answer = await join(await withoutToken(), await shown())
+    expect(answer).toMatchObject({
+      body: { spiffeId: 'spiffe://rekey.local/node/gw-1', certificate: 'CERT' },
+    })
+  })
+
+  test.each<[string, number, RegExp, () => Promise<Shown> | undefined]>([
+    ['of another node', 403, /another node/, () => shown('spiffe://prod.example/rekey/chat/gw-2')],
+    ['of another workload', 403, /another workload/, () => shown('spiffe://prod.example/rekey/web/gw-1')],
+    ['of another trust domain', 403, /FLEET_SVID_ID/, () => shown('spiffe://test.example/rekey/chat/gw-1')],
+    ['that is not trusted', 401, /not trusted \(CERT_/, () => shown(ID, 'CERT_HAS_EXPIRED')],
+    ['that it does not have', 403, /neither/, () => undefined],
+  ])(
+    'nobody comes in with one %s, and Vault hears nothing of it',
+    async (_what, status, error, certificate) => {
+      const answer = await join(await withoutToken(), await certificate())
+      expect(answer).toEqual({ status, error: expect.stringMatching(error) })
+      expect(done).toEqual([])
+      expect(ledger.joinedWith).toEqual([])
+    },
+  )
+
+  test('a fleet that was not told of SPIRE takes tokens alone', async () => {
+    const answer = await enrolNode(
+      await withoutToken(),
+      { ledger, vault, counters: new Counters(), log },
+      await shown(),
+    )
+    expect(answer).toMatchObject({ status: 403, error: expect.stringMatching(/FLEET_SVID_ID/) })
+  })
+
+  test('with a token as well, the token decides', async () => {
+    const other = await shown('spiffe://prod.example/rekey/web/gw-9')
+    expect(await join(await request(), other)).toMatchObject({ status: 200 })
+    expect(await join(await request(), await shown())).toMatchObject({
+      status: 403,
+      error: expect.stringMatching(/join token/),
+    })
+    expect(ledger.joinedWith).toEqual([])
+  })
+
+  test('the signing request is looked at as always', async () => {
+    const csr = await requestFor(nodeNames('gw-2'))
+    expect(await join({ node: 'gw-1', csr }, await shown())).toMatchObject({ status: 400 })
+    expect(ledger.joinedWith).toEqual([])
+  })
+
+  test('what the ledger refuses is said, and a ledger that is away is waited for', async () => {
+    const why = 'node gw-1 was declared gone'
+    ledger.identities.set('gw-1', new RekeyError('not_allowed_now', why))
+    expect(await join(await withoutToken(), await shown())).toEqual({ status: 403, error: why })
+    ledger.failing = true
+    expect(await join(await withoutToken(), await shown())).toMatchObject({ status: 503 })
+    expect(done).toEqual([])
+  })
+
+  test('a failure of Vault uses nothing up', async () => {
+    isBroken = true
+    expect(await join(await withoutToken(), await shown())).toMatchObject({
+      status: 502,
+      error: expect.stringMatching(/^Vault failed/),
+    })
+    isBroken = false
+    expect(await join(await withoutToken(), await shown())).toMatchObject({ status: 200 })
+  })
 })

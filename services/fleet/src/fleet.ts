@@ -5,17 +5,18 @@ import type { Nack, UsageMessage } from '@rekey/contracts'
 import type { FleetLedger, VerifiedAck } from '@rekey/ledger'
 import type { WebSocket } from 'ws'
 import { Batch } from './batch.ts'
-import { channelServer, type TlsMaterial } from './channel.ts'
+import { channelServer, TLS_MIN, type TlsMaterial } from './channel.ts'
 import { Counters } from './counters.ts'
 import { Delivery } from './delivery.ts'
 import { enrolNode, renewNode } from './enrolment.ts'
-import { enrolmentServer } from './enrolment-server.ts'
+import { enrolmentContext, enrolmentServer } from './enrolment-server.ts'
 import type { Log } from './log.ts'
 import { NodeRights } from './node-rights.ts'
 import { NodeSession } from './node-session.ts'
 import { Pace, READING_MAX } from './pace.ts'
 import { ProofKeys } from './proof-keys.ts'
 import { Sessions } from './sessions.ts'
+import type { SvidTemplate } from './svid-template.ts'
 
 export type FleetOptions = {
   instance: string
@@ -27,6 +28,8 @@ export type FleetOptions = {
   /** So many nodes are told at once to read a value: those that were, and have not answered. */
   readingMax?: number
   tls: TlsMaterial
+  /** Nodes may enrol with a certificate of SPIRE, too. */
+  svid?: { template: SvidTemplate; bundle: string } | undefined
   ledger: FleetLedger
   vault: VaultClient
   log: Log
@@ -55,11 +58,15 @@ export class Fleet {
   readonly #rights: NodeRights
   readonly #pace: Pace
   readonly #timers: NodeJS.Timeout[] = []
+  #tls: TlsMaterial
+  #svidBundle: string | undefined
 
   constructor(options: FleetOptions) {
-    const { ledger, vault, log, tls } = options
+    const { ledger, vault, log, tls, svid } = options
     const { counters, sessions } = this
     this.#options = options
+    this.#tls = tls
+    this.#svidBundle = svid?.bundle
     this.#rights = new NodeRights({ ledger, vault, log })
     this.#pace = new Pace(options.readingMax ?? READING_MAX)
     this.delivery = new Delivery(ledger, sessions, this.#rights)
@@ -127,8 +134,9 @@ export class Fleet {
       onNode: (node, socket, entered) => this.#welcome(node, socket, entered),
     })
     this.#enrolment = enrolmentServer({
-      tls: { key: tls.key, cert: tls.cert },
-      enrol: (payload) => enrolNode(payload, { ledger, vault, counters, log }),
+      tls: { key: tls.key, cert: tls.cert, svidBundle: svid?.bundle },
+      enrol: (payload, shown) =>
+        enrolNode(payload, { ledger, vault, counters, log, template: svid?.template }, shown),
       log,
     })
   }
@@ -150,8 +158,19 @@ export class Fleet {
 
   /** New certificates apply to new connections; the old ones go on. */
   renewTls(tls: TlsMaterial): void {
-    this.#channel.server.setSecureContext(tls)
-    this.#enrolment.setSecureContext({ key: tls.key, cert: tls.cert })
+    this.#tls = tls
+    this.#channel.server.setSecureContext({ ...tls, minVersion: TLS_MIN })
+    this.#secureEnrolment()
+  }
+
+  /** The same for those who may sign what nodes enrol with. */
+  trustSvids(bundle: string): void {
+    this.#svidBundle = bundle
+    this.#secureEnrolment()
+  }
+
+  #secureEnrolment(): void {
+    this.#enrolment.setSecureContext(enrolmentContext({ ...this.#tls, svidBundle: this.#svidBundle }))
   }
 
   async stop(): Promise<void> {

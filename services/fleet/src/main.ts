@@ -6,12 +6,15 @@ import { takeDelivery } from './delivery-effect.ts'
 import { Environment } from './environment.ts'
 import { Fleet } from './fleet.ts'
 import { issueServerCertificate, keepRenewed, publishAuthority } from './server-certificate.ts'
+import { followSvidBundle, readSvidBundle } from './svid-bundle.ts'
 import { heedUrgency } from './urgency.ts'
 
 const log = createLogger({ service: 'fleet' })
 
 async function start(): Promise<void> {
   const env = readConfig(Environment)
+  const { FLEET_SVID_ID: template, FLEET_SVID_BUNDLE_FILE: file } = env
+  const svid = template && file ? { template, file, bundle: await readSvidBundle(file) } : undefined
   const ledger = openLedger({ url: env.DATABASE_URL, name: 'fleet' })
   const vault = connectVault({
     addr: env.VAULT_ADDR,
@@ -30,12 +33,15 @@ async function start(): Promise<void> {
     heartbeatMs: env.HEARTBEAT_MS,
     readingMax: env.FLEET_READING_MAX,
     tls: certificate.tls,
+    svid,
     ledger: ledger.fleet,
     vault,
     log,
   })
   await fleet.start()
   const renewal = keepRenewed(certificate, { issue, apply: (next) => fleet.renewTls(next.tls), log })
+  const authorities =
+    svid && followSvidBundle(svid.file, { first: svid.bundle, apply: (next) => fleet.trustSvids(next), log })
   const worker = startWorker({
     redisUrl: env.REDIS_URL,
     queue: `fleet-${env.FLEET_INSTANCE}`,
@@ -66,6 +72,7 @@ async function start(): Promise<void> {
 
   onShutdown(log, async () => {
     renewal.stop()
+    authorities?.stop()
     await Promise.all([worker.close(), urgency.close(), health?.close()])
     await fleet.stop()
     vault.close()

@@ -1,5 +1,5 @@
 import { RekeyError } from '@rekey/contracts'
-import type { FleetLedger, JoinedNode, NodeOrder, VerifiedAck } from '@rekey/ledger'
+import type { FleetLedger, JoinedNode, NodeIdentity, NodeOrder, VerifiedAck } from '@rekey/ledger'
 
 type Nacks = Parameters<FleetLedger['recordNacks']>[0]
 type Reports = Parameters<FleetLedger['recordUsage']>[0]
@@ -22,6 +22,21 @@ export class FakeLedger implements FleetLedger {
     const joined = this.tokens.get(token)
     if (!joined || joined.node !== node) return undefined
     this.tokens.delete(token)
+    return joined
+  }
+
+  /** Node by node, whom a certificate brings in: its workload, or why not. */
+  readonly identities = new Map<string, JoinedNode | RekeyError>()
+  readonly joinedWith: string[] = []
+
+  async joinByIdentity({ node, workload, svid }: NodeIdentity): Promise<JoinedNode> {
+    this.#fail()
+    const joined = this.identities.get(node)
+    if (!joined) throw new RekeyError('not_found', `there is no workload named ${workload}`)
+    if (joined instanceof RekeyError) throw joined
+    if (joined.workload !== workload)
+      throw new RekeyError('not_allowed_now', `${node} serves another workload`)
+    this.joinedWith.push(svid)
     return joined
   }
 

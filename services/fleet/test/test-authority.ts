@@ -1,6 +1,9 @@
 import 'reflect-metadata'
 import {
+  BasicConstraintsExtension,
   type JsonGeneralNames,
+  KeyUsageFlags,
+  KeyUsagesExtension,
   Pkcs10CertificateRequestGenerator,
   SubjectAlternativeNameExtension,
 } from '@peculiar/x509'
@@ -12,6 +15,30 @@ export type Issued = Awaited<ReturnType<TestAuthority['issue']>>
 export const nodeNames = (node: string): JsonGeneralNames => [
   { type: 'url', value: `spiffe://rekey.local/node/${node}` },
 ]
+
+export type SvidOptions = {
+  names?: JsonGeneralNames
+  isCa?: boolean
+  usages?: KeyUsageFlags | 0
+  notBefore?: Date
+  notAfter?: Date
+}
+
+/** A certificate as SPIRE makes them for workloads, or a wrong one. */
+export function svidFor(
+  authority: TestAuthority,
+  spiffeId: string,
+  options: SvidOptions = {},
+): Promise<Issued> {
+  const { names = [], isCa = false, usages = KeyUsageFlags.digitalSignature, ...validity } = options
+  return authority.issue([{ type: 'url', value: spiffeId }, ...names], {
+    ...validity,
+    extensions: [
+      new BasicConstraintsExtension(isCa),
+      ...(usages === 0 ? [] : [new KeyUsagesExtension(usages, true)]),
+    ],
+  })
+}
 
 /** A signing request with these names, of a key that is thrown away. */
 export async function requestFor(

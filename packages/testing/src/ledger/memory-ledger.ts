@@ -102,6 +102,8 @@ export function memoryLedger({ clock }: { clock: () => number }) {
       nodes.createJoinToken(tables, request),
     fleet: {
       redeemJoinToken: async (node: string, token: string) => nodes.redeemJoinToken(tables, node, token),
+      joinByIdentity: async (identity: Parameters<typeof nodes.joinByIdentity>[1]) =>
+        nodes.joinByIdentity(tables, identity),
       openSession: async (session: Parameters<typeof nodes.openSession>[1] & { boot: string }) =>
         nodes.openSession(tables, session),
       closeSession: async (node: string, session: number) => nodes.closeSession(tables, node, session),

@@ -63,45 +63,74 @@ function refuseElsewhere(tables: Tables, node: string, workload: string): void {
     throw new RekeyError('not_allowed_now', `node ${node} serves ${other.workload}; declare it gone first`)
 }
 
-/** A node enrols, again or for the first time. It starts from what nodes shall hold now. */
+type Joining = { node: string; workload: string; svid?: string }
+
+/** A node enrols, again or for the first time. */
 export function redeemJoinToken(tables: Tables, node: string, token: string) {
   return tables.transaction(() => {
     const row = tables.joinTokens.get(token)
     if (!row || row.node !== node || row.isUsed || row.expiresAt <= tables.clock()) return undefined
-    const { workload } = row
     tables.joinTokens.put(token, { ...row, isUsed: true })
-    const before = tables.nodes.get(node)
-    tables.nodes.put(node, {
-      name: node,
-      workload,
-      state: 'lost',
-      session: (before?.session ?? -1) + 1,
-      instance: before?.instance ?? null,
-      heardAt: before?.heardAt ?? null,
-      labels: before?.labels ?? {},
-    })
-    const credentials = credentialsOf(tables, node)
-    for (const { name, openRotation, current, revision } of credentials) {
-      const rotation = openRotation === null ? undefined : tables.rotations.get(openRotation)?.state
-      const excusedUntil = tables.placements.get(placementKey(node, name))?.excusedUntil ?? 0
-      tables.placements.put(placementKey(node, name), {
-        node,
-        credential: name,
-        revision,
-        ...desired(rotation, current),
-        provedRevision: 0,
-        proved: [],
-        usage: [],
-        reportedAt: null,
-        excusedUntil,
-      })
-    }
-    // Before what it leads to, so that a reader of the journal knows why.
-    append(tables, `node/${node}`, `node/${node}`, [{ type: 'NodeEnrolled', node, workload }])
-    nodesChanged(tables, credentials, `node/${node}`)
-    const places = credentials.map(({ name }) => ({ credential: name, ...PLACE, path: name }))
-    return { node, workload, credentials: places }
+    return join(tables, { node, workload: row.workload })
   })
+}
+
+/** The same with a certificate. To another workload, or back, it comes only where a human made a token for it. */
+export function joinByIdentity(tables: Tables, identity: Required<Joining>) {
+  const { node, workload } = identity
+  return tables.transaction(() => {
+    if (!tables.workloads.get(workload))
+      throw new RekeyError('not_found', `there is no workload named ${workload}`)
+    const before = tables.nodes.get(node)
+    if (before && (before.state === 'gone' || before.workload !== workload) && !isInvited(tables, identity))
+      throw new RekeyError('not_allowed_now', `make a join token for node ${node}`)
+    return join(tables, identity)
+  })
+}
+
+function isInvited(tables: Tables, { node, workload }: Joining): boolean {
+  const open = [...tables.joinTokens.entries()].filter(
+    ([, t]) => t.node === node && t.workload === workload && !t.isUsed && t.expiresAt > tables.clock(),
+  )
+  for (const [token, row] of open) tables.joinTokens.put(token, { ...row, isUsed: true })
+  return open.length > 0
+}
+
+/** It starts from what nodes shall hold now. */
+function join(tables: Tables, { node, workload, svid }: Joining) {
+  const before = tables.nodes.get(node)
+  tables.nodes.put(node, {
+    name: node,
+    workload,
+    state: 'lost',
+    session: (before?.session ?? -1) + 1,
+    instance: before?.instance ?? null,
+    heardAt: before?.heardAt ?? null,
+    labels: before?.labels ?? {},
+  })
+  const credentials = credentialsOf(tables, node)
+  for (const { name, openRotation, current, revision } of credentials) {
+    const rotation = openRotation === null ? undefined : tables.rotations.get(openRotation)?.state
+    const excusedUntil = tables.placements.get(placementKey(node, name))?.excusedUntil ?? 0
+    tables.placements.put(placementKey(node, name), {
+      node,
+      credential: name,
+      revision,
+      ...desired(rotation, current),
+      provedRevision: 0,
+      proved: [],
+      usage: [],
+      reportedAt: null,
+      excusedUntil,
+    })
+  }
+  // Before what it leads to, so that a reader of the journal knows why.
+  append(tables, `node/${node}`, `node/${node}`, [
+    { type: 'NodeEnrolled', node, workload, ...(svid !== undefined && { svid }) },
+  ])
+  nodesChanged(tables, credentials, `node/${node}`)
+  const places = credentials.map(({ name }) => ({ credential: name, ...PLACE, path: name }))
+  return { node, workload, credentials: places }
 }
 
 /** Where nodes read: nothing here depends on it. */

@@ -139,6 +139,10 @@ export class Table<Row> {
     return this.#rows.values()
   }
 
+  entries(): Iterable<[string, Row]> {
+    return this.#rows.entries()
+  }
+
   *hot(): Iterable<Row> {
     for (const key of this.#hot) yield this.#rows.get(key) as Row
   }
