@@ -49,7 +49,7 @@ export function channelServer(options: {
       socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n')
       return
     }
-    doorway.known(request.socket)
+    doorway.known(request.socket, node)
     sockets.handleUpgrade(request, socket, head, (accepted) =>
       options.onNode(node, accepted, () => doorway.opened(request.socket)),
     )

@@ -66,12 +66,21 @@ test('a stranger who takes long keeps nobody waiting, and goes on; one who is kn
   await knock()
   await until('both', () => inside.length === 2)
   expect(inside.every((socket) => !socket.destroyed)).toBe(true)
-  doorway.known(inside[1] as Socket)
+  doorway.known(inside[1] as Socket, 'somebody')
   const since = performance.now()
   await knock()
   await until('longer than a stranger has', () => performance.now() - since > 60)
   expect(inside).toHaveLength(2)
   doorway.opened(inside[1] as Socket)
+  await until('the third', () => inside.length === 3)
+})
+
+test('of one who comes again and again one is waited for', async () => {
+  const { inside, doorway } = await open({ atOnce: 2, slowMs: 60_000 })
+  for (let n = 0; n < 3; n += 1) await knock()
+  await until('the first two', () => inside.length === 2)
+  doorway.known(inside[0] as Socket, 'somebody')
+  doorway.known(inside[1] as Socket, 'somebody')
   await until('the third', () => inside.length === 3)
 })
 

@@ -9,6 +9,8 @@ export type DoorwayOptions = {
   patienceMs?: number
   /** A stranger who takes longer keeps nobody else waiting, and may go on. */
   slowMs?: number
+  /** And a node that has shown its certificate, for so long. */
+  knownMs?: number
   /** One was closed before it came in. */
   onTurnedAway?: () => void
 }
@@ -23,19 +25,23 @@ export class Doorway {
   readonly #waitingMax: number
   readonly #patienceMs: number
   readonly #slowMs: number
+  readonly #knownMs: number
   /** Being opened, by address and port. */
-  readonly #opening = new Map<string, NodeJS.Timeout>()
+  readonly #opening = new Map<string, { timer: NodeJS.Timeout; who?: string }>()
+  /** Which of these is whose, as far as that is known. */
+  readonly #belongs = new Map<string, string>()
   readonly #waiting = new Set<{ socket: Socket; since: number }>()
   readonly #turnAway: (socket: Socket) => void
   readonly #enter: (socket: Socket) => void
 
   /** Stands before what `server` does with a connection. */
   constructor(server: Server, options: DoorwayOptions = {}) {
-    const { atOnce = 128, waitingMax = 4_000, patienceMs = 8_000, slowMs = 1_000 } = options
+    const { atOnce = 128, waitingMax = 4_000, patienceMs = 8_000, slowMs = 1_000, knownMs = 5_000 } = options
     this.#atOnce = atOnce
     this.#waitingMax = waitingMax
     this.#patienceMs = patienceMs
     this.#slowMs = slowMs
+    this.#knownMs = knownMs
     this.#turnAway = (socket) => {
       options.onTurnedAway?.()
       socket.destroy()
@@ -48,9 +54,17 @@ export class Doorway {
     server.on('connection', (socket) => this.#knock(socket))
   }
 
-  /** It is known who is there, so it may take as long as it takes: somebody waits for it, and not only it for us. */
-  known(socket: Pick<Socket, 'remoteAddress' | 'remotePort'>): void {
-    clearTimeout(this.#opening.get(keyOf(socket)))
+  /**
+   * It is known who is there, so it may take longer: others would only come in on top. Of each there is one that is waited for, so
+   * that nobody who comes a hundred times and then says nothing keeps the others out.
+   */
+  known(socket: Pick<Socket, 'remoteAddress' | 'remotePort'>, who: string): void {
+    const key = keyOf(socket)
+    if (!this.#opening.has(key)) return
+    const before = this.#belongs.get(who)
+    this.#hold(key, this.#knownMs, who)
+    this.#belongs.set(who, key)
+    if (before !== undefined && before !== key) this.#free(before)
   }
 
   /** A connection is open, or is known to come to nothing: the next one may come in. */
@@ -88,16 +102,24 @@ export class Doorway {
         continue
       }
       const key = keyOf(socket)
-      const timer = setTimeout(() => this.#free(key), this.#slowMs)
-      timer.unref()
-      this.#opening.set(key, timer)
+      this.#hold(key, this.#slowMs)
       this.#enter(socket)
     }
   }
 
+  #hold(key: string, ms: number, who?: string): void {
+    clearTimeout(this.#opening.get(key)?.timer)
+    const timer = setTimeout(() => this.#free(key), ms).unref()
+    this.#opening.set(key, { timer, ...(who !== undefined && { who }) })
+  }
+
   #free(key: string): void {
-    clearTimeout(this.#opening.get(key))
-    if (this.#opening.delete(key)) this.#next()
+    const held = this.#opening.get(key)
+    if (!held) return
+    clearTimeout(held.timer)
+    this.#opening.delete(key)
+    if (held.who !== undefined && this.#belongs.get(held.who) === key) this.#belongs.delete(held.who)
+    this.#next()
   }
 }
 
