@@ -1,3 +1,4 @@
+import 'reflect-metadata'
 import { X509Certificate } from 'node:crypto'
 import { KeyUsageFlags, KeyUsagesExtension } from '@peculiar/x509'
 import { certificateAuthority } from '@rekey/testing/certificates'
