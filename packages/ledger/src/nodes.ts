@@ -10,7 +10,7 @@ import { isNewer, isOurs, readState } from './format.ts'
 import { append } from './journal.ts'
 import { recordKnocks } from './knocks.ts'
 import { sessionOpener } from './sessions.ts'
-import { lockCredential, submitIn } from './submit.ts'
+import { lockCredential, lockCredentialsOf, submitIn } from './submit.ts'
 import { recordUsage } from './usage.ts'
 
 const hashOf = (token: string) => createHash('sha256').update(token).digest('hex')
@@ -47,7 +47,7 @@ export async function createJoinToken(
 /** Only the platform or a human says that a node is gone; silence never does. */
 export async function declareGone(db: Database, node: string, actor: string, reason: string): Promise<void> {
   await db.transaction(async (tx) => {
-    const credentials = await lockCredentialsOf(tx, node)
+    const credentials = await lockCredentialsOf(tx, [node])
     const { rows } = await tx.query("update node set state = 'gone' where name = $1 returning name", [node])
     if (!rows[0]) throw new RekeyError('not_found', `there is no node named ${node}`)
     // Before what it leads to, so that a reader of the journal knows why.
@@ -64,7 +64,7 @@ export async function excuse(
 ): Promise<void> {
   const { credential, actor, reason, forMs } = about
   await db.transaction(async (tx) => {
-    const credentials = (await lockCredentialsOf(tx, node)).filter(
+    const credentials = (await lockCredentialsOf(tx, [node])).filter(
       (c) => credential === undefined || c === credential,
     )
     const until = (await clock(tx)) + forMs
@@ -104,14 +104,6 @@ async function tellContainments(db: Database, lost: string[]): Promise<void> {
     [lost, db.format],
   )
   for (const { id } of rows) await db.transaction((tx) => submitIn(tx, id, { type: 'NodesChanged' }, 'fleet'))
-}
-
-async function lockCredentialsOf(tx: Queryable, node: string): Promise<string[]> {
-  const { rows } = await tx.query(
-    'select c.name from credential c join node n on n.workload = c.workload where n.name = $1 order by c.name for update of c',
-    [node],
-  )
-  return rows.map((row) => row.name)
 }
 
 async function nodesChanged(tx: Queryable, credentials: string[], actor: string): Promise<void> {

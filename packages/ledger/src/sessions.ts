@@ -2,6 +2,7 @@ import { RekeyError } from '@rekey/contracts'
 import type { Database, Queryable } from './database.ts'
 import { desiredStates } from './desired-states.ts'
 import type { FleetLedger, NodeOrder } from './fleet-ledger.ts'
+import { lockCredentialsOf } from './submit.ts'
 import { Together } from './together.ts'
 
 export type SessionRequest = Parameters<FleetLedger['openSession']>[0]
@@ -23,10 +24,7 @@ export function sessionOpener(db: Database): (request: SessionRequest) => Promis
 /** A new session knows nothing: what an older one proved does not count any more. */
 async function openSessions(tx: Queryable, requests: SessionRequest[]): Promise<(Opened | RekeyError)[]> {
   const nodes = requests.map(({ node }) => node)
-  await tx.query(
-    'select from credential where workload in (select workload from node where name = any($1)) order by name for update',
-    [nodes],
-  )
+  await lockCredentialsOf(tx, nodes)
   // In an order, in which acks and waves lock them too, so that no two can wait for each other.
   await tx.query('select from node where name = any($1) order by name for update', [nodes])
   await tx.query('select from placement where node = any($1) order by node, credential for update', [nodes])

@@ -44,6 +44,15 @@ export async function lockCredential(tx: Queryable, name: string): Promise<Crede
   return rows[0]
 }
 
+/** Locks the credentials of these nodes' workloads, in an order in which no two wait for each other. Returns their names. */
+export async function lockCredentialsOf(tx: Queryable, nodes: string[]): Promise<string[]> {
+  const { rows } = await tx.query(
+    'select name from credential where workload in (select workload from node where name = any($1)) order by name for update',
+    [nodes],
+  )
+  return rows.map((row) => row.name)
+}
+
 async function lockCredentialOf(tx: Queryable, rotation: string): Promise<CredentialRow> {
   const { rows } = await tx.query(
     `select ${COLUMNS} from credential where name = (select credential from rotation where id = $1) for update`,

@@ -1,4 +1,5 @@
 import { brakeLook } from './asks.ts'
+import { firstFew } from './first-few.ts'
 import { isPaused, placeHold } from './holds.ts'
 import type { Answers, Facts, Member } from './inputs.ts'
 import type { Move } from './rollout.ts'
@@ -10,8 +11,6 @@ const NOTHING: Move = { events: [], effects: [] }
 /** How often nodes' answers are looked at, and how often while people are awaited. */
 const LOOK_MS = 1_000
 const LOOK_HELD_MS = 30_000
-/** How many nodes are named. */
-const NAMED = 3
 
 /** A routine rotation that brakes, from when nodes are told of the successor until all of them refuse what it replaces. */
 export function isBraked({ mode, plan, successor, retirements, base, unbraked }: Rotation): boolean {
@@ -68,8 +67,7 @@ function tooManyFail(
     .filter(({ failures }) => failures > 0)
     .sort((a, b) => b.failures - a.failures)
     .map(({ node, ...one }) => `${node} (${said(one)})`)
-  const more = worst.length > NAMED ? ` and ${worst.length - NAMED} more` : ''
-  return `${said(all)} requests of the last half minute failed, on ${worst.slice(0, NAMED).join(', ')}${more}`
+  return `${said(all)} requests of the last half minute failed, on ${firstFew(worst)}`
 }
 
 const said = ({ requests, failures }: Answers) => `${Math.round(failures)} of ${Math.round(requests)}`

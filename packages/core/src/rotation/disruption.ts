@@ -1,10 +1,8 @@
+import { firstFew } from './first-few.ts'
 import { placeHold } from './holds.ts'
 import type { Facts } from './inputs.ts'
 import type { Move } from './rollout.ts'
 import type { Rotation } from './state.ts'
-
-/** How many nodes are named. */
-const NAMED = 3
 
 /**
  * A routine rotation that would disturb nodes more than its plan allows waits for people, with nothing made yet. What leaked is
@@ -19,7 +17,6 @@ export function refuseToDisturb(rotation: Rotation, { members, now }: Facts): Mo
     .map(({ node, disruption }) => `${node} (${disruption})`)
     .sort()
   if (beyond.length === 0) return undefined
-  const more = beyond.length > NAMED ? ` and ${beyond.length - NAMED} more` : ''
-  const detail = `a change would disturb more than class ${most}: ${beyond.slice(0, NAMED).join(', ')}${more}`
+  const detail = `a change would disturb more than class ${most}: ${firstFew(beyond)}`
   return { events: placeHold(rotation, { reason: 'disruptive', about: id, detail, at: now }), effects: [] }
 }
